@@ -1,0 +1,93 @@
+"""Every key, with its default: the file that all other configurations start from.
+
+Command:  bash launch/run.sh --mode=run --config=configs/default.py --workdir=runs/mine \\
+              --config.data.images=scenes --config.data.polygons=mines.gpkg
+Time:     set by `train.steps`; 2 000 steps of this U-Net take about an hour on 2 cores.
+Score:    as good as the outlines are.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+    """Returns the locked defaults; values of `None` are chosen by the code or absent."""
+    config = ConfigDict()
+    config.seed = 0
+
+    config.data = ConfigDict()
+    # A folder, a glob or a file of rasters; a tuple of them stacks as bands.
+    config.data.images = config_dict.placeholder(object)
+    # One of the two: a folder of mask rasters, or a file of polygons.
+    config.data.masks = config_dict.placeholder(str)
+    config.data.polygons = config_dict.placeholder(str)
+    config.data.layer = config_dict.placeholder(str)
+    config.data.task = "binary"  # or "exclusive": background and several classes
+    config.data.classes = ("mine",)
+    config.data.attribute = config_dict.placeholder(str)  # polygon column → class
+    config.data.values = config_dict.placeholder(object)  # mask value → class id
+    config.data.all_touched = False
+    config.data.empty = "negative"  # scenes without a mine: "negative" or "ignore"
+    config.data.bands = config_dict.placeholder(tuple)  # names or numbers; None: all
+    config.data.scaled = False  # apply the raster's own scale and offset
+    config.data.exclude = ()  # names of scenes to leave out
+    config.data.table = config_dict.placeholder(str)  # CSV with a row a scene
+    config.data.table_key = config_dict.placeholder(str)
+    config.data.group_column = config_dict.placeholder(str)
+    config.data.split_column = config_dict.placeholder(str)
+    config.data.split = ConfigDict()
+    config.data.split.by = "random"  # "group", "block", "folder", "column"
+    config.data.split.shares = (0.6, 0.2, 0.2)  # train, validation, test
+    config.data.split.block_m = config_dict.placeholder(float)
+    config.data.chip_size = 256
+    config.data.stride = config_dict.placeholder(int)  # None: the chip size
+    # Scenes made by minenet itself, in place of images and outlines of your own.
+    config.data.synthetic = ConfigDict()
+    config.data.synthetic.scenes = 0
+    config.data.synthetic.height = 768
+    config.data.synthetic.width = 768
+
+    config.sampling = ConfigDict()
+    config.sampling.positive_share = 0.5  # of chips that hold a mine; -1: as they come
+    config.sampling.jitter = True
+
+    config.normalize = "zscore"  # "percentile", "minmax", or a number to divide by
+
+    config.augment = ConfigDict()
+    config.augment.flips = True
+    config.augment.turns = True
+    config.augment.brightness = 0.1
+    config.augment.contrast = 0.2
+
+    config.model = ConfigDict()
+    config.model.name = "unet"
+    config.model.widths = (32, 64, 128, 256)
+
+    config.loss = ConfigDict()
+    config.loss.name = "bce_dice"
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.warmup = 0.05  # share of the steps
+    config.optimizer.weight_decay = 0.05
+    config.optimizer.clip = 1.0
+
+    config.train = ConfigDict()
+    config.train.steps = 2000
+    config.train.batch_size = 8  # over all devices and hosts
+    config.train.evaluate_every = 100
+    config.train.patience = 0  # validations without progress before it stops; 0: never
+    config.train.bfloat16 = False
+    config.train.ema_decay = 0.99
+
+    config.mesh = ConfigDict()
+    config.mesh.data = -1  # -1: all devices that the other axes leave
+    config.mesh.fsdp = 1
+    config.mesh.space = 1
+
+    config.predict = ConfigDict()
+    config.predict.window = config_dict.placeholder(int)  # None: the chip size
+    config.predict.overlap = 0.5
+    config.predict.batch_size = 8
+    config.predict.min_area_m2 = 2000.0
+    config.predict.simplify_m = 0.0
+    return config.lock()

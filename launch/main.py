@@ -1,0 +1,119 @@
+"""minenet maps mining from satellite images.
+
+  bash launch/run.sh --mode=run --config=configs/quickstart.py --workdir=runs/quickstart
+
+does the whole job: prepare → train → evaluate → predict. Started again, the same
+command goes on where it stopped. On several hosts give it to each of them.
+
+  --mode=prepare   read images and outlines, choose the splits, count and write an index
+  --mode=train     train, keep the best by validation IoU, write the bundle model/
+  --mode=evaluate  score the bundle on the test split: evaluation.json and figures/
+  --mode=predict   map scenes: probability and class GeoTIFFs and polygons
+  --mode=run       all of these, one after the other
+
+evaluate and predict need only --workdir. Any key of the configuration can be set here:
+--config.train.steps=500. configs/default.py lists them all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from launch import settings as settings_
+from minenet.types import InputError
+
+MODES = ("run", "prepare", "train", "evaluate", "predict")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration, for run, prepare and train: configs/NAME.py[:ARG]."
+)
+_MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where everything is written.")
+_SCENE = flags.DEFINE_multi_string(
+    "scene", [], "predict: a raster to map; give it several times for several scenes, "
+    "and A.tif,B.tif for one scene whose bands lie in several files."
+)
+_OUT = flags.DEFINE_string("out", None, "predict: the folder of maps. Default: in workdir.")
+_DISTRIBUTED = flags.DEFINE_enum(
+    "distributed", "none", ("none", "auto", "manual"),
+    "How hosts find each other: auto on Cloud TPU, Slurm and Kubernetes; manual with "
+    "the next three flags."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address", None, "manual: host:port of the first process."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "manual: how many.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "manual: which one this is.")
+
+
+def _connect() -> None:
+    """Joins the hosts of a job; must run before JAX touches a device."""
+    import jax
+
+    if _DISTRIBUTED.value == "auto":
+        jax.distributed.initialize()
+    elif _DISTRIBUTED.value == "manual":
+        given = (_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+        if None in given:
+            raise InputError(
+                "--distributed=manual: needs --coordinator_address, --num_processes "
+                "and --process_id"
+            )
+        jax.distributed.initialize(*given)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs one mode; absl has parsed the flags."""
+    if len(argv) > 1:
+        raise InputError(f"{argv[1]}: not a flag; flags look like --mode=run")
+    if _WORKDIR.value is None:
+        raise InputError("--workdir: missing; name the folder of the run")
+    workdir = Path(_WORKDIR.value).absolute()
+    _connect()
+    from launch import jobs  # imports JAX, which must not start before _connect
+
+    mode = _MODE.value
+    if mode in ("run", "prepare", "train"):
+        if _CONFIG.value is not None:
+            settings = settings_.resolve(_CONFIG.value.to_dict())
+        else:
+            settings = settings_.read(workdir)
+        jobs.begin(workdir, settings)
+    else:
+        settings = settings_.read(workdir)
+    getattr(jobs, mode)(workdir, settings, scenes=_SCENE.value, out=_OUT.value)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    """Parses flags; a wrong key of the configuration becomes one clear line."""
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except (AttributeError, KeyError, ValueError) as error:
+        # ml_collections raises what the configuration file or an override raised.
+        config = flags.FLAGS["config"].value
+        if hasattr(config, "to_dict"):
+            settings_.check_overrides(arguments, config.to_dict())
+        raise InputError(f"--config: {error}") from error
+
+
+def cli() -> None:
+    """Runs the launcher: what the user gave wrong costs one line, not a traceback."""
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        app.run(main, flags_parser=_parse)
+    except InputError as error:
+        print(f"minenet: {error}", file=sys.stderr)
+        # Other processes of the job may wait for this one: leave without them.
+        sys.stderr.flush()
+        os._exit(2)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,3 @@
+"""Mapping mines from satellite images with JAX, from polygons to defensible maps."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,48 @@
+"""Outputs that appear whole or not at all: written beside, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a sibling path to write to; on success it takes the name `path`.
+
+    The sibling keeps the suffix, because GDAL and matplotlib choose the format by it.
+    If the body raises, the sibling is deleted and whatever stood at `path` stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        for left in part.parent.glob(f"{part.name}*"):  # GDAL's side-cars too
+            left.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Writes `value` as indented JSON, whole or not at all; NaN is an error."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    with replacing(path) as part:
+        part.write_text(text)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Returns the value of a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+def as_json(value: Any) -> Any:
+    """Returns `value` as a JSON file would give it back: tuples become lists."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,149 @@
+"""Open rasters, lent to one reader at a time.
+
+Opening a GeoTIFF costs more than reading a chip from it, yet a GDAL dataset may be used
+by one thread at a time and never on both sides of a fork. So open datasets wait in one
+pool: `opened` takes one out for as long as the `with` block lasts, and opens another
+where none waits. Any thread may take what another gave back.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from minenet.types import InputError
+
+CACHE_BYTES = 256 << 20
+"""GDAL's block cache, for the whole process; its own default is 5 % of the machine."""
+
+IDLE = 64
+"""Datasets kept open that nobody uses; file descriptors are a limited resource."""
+
+_lock = threading.Lock()
+_idle: OrderedDict[tuple, list[rasterio.DatasetReader]] = OrderedDict()
+_abandoned: list[Any] = []
+_opening = threading.Lock()
+
+
+def environment() -> rasterio.Env:
+    """Returns the GDAL settings under which this library reads and writes."""
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[rasterio.DatasetReader]:
+    """Lends a dataset of `path` that no one else uses meanwhile.
+
+    A file that was replaced since is opened anew.
+
+    Raises:
+        InputError: there is no such file, or GDAL cannot read it.
+    """
+    key = _identity(path)
+    with environment():
+        dataset = _take(key) or _open(path)
+        try:
+            yield dataset
+        except BaseException:
+            dataset.close()  # its state after a failed read is not known
+            raise
+        _give_back(key, dataset)
+
+
+def open_quietly(path: str | os.PathLike[str], *args, **options):
+    """Calls `rasterio.open` without its warning that a picture has no coordinates.
+
+    Pictures are welcome, and `RasterInfo.crs` says that there is no CRS. Filters of
+    warnings belong to the process, hence the lock.
+    """
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, *args, **options)
+
+
+def close() -> None:
+    """Closes every waiting dataset."""
+    with _lock:
+        waiting = [dataset for datasets in _idle.values() for dataset in datasets]
+        _idle.clear()
+    for dataset in waiting:
+        dataset.close()
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the message of an error, and of its cause, on one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    cause = error.__cause__ or error.__context__
+    if cause is not None and str(cause) not in text:
+        text = f"{text} {one_line(cause)}"
+    return text.rstrip(".")
+
+
+def _identity(path: str | os.PathLike[str]) -> tuple:
+    try:
+        status = os.stat(path)
+    except OSError:  # a URL or another of GDAL's virtual paths
+        return (os.fspath(path),)
+    return (os.fspath(path), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _open(path: str | os.PathLike[str]) -> rasterio.DatasetReader:
+    try:
+        return open_quietly(path)
+    except (RasterioError, OSError) as error:
+        name = os.fspath(path)
+        if "://" not in name and not name.startswith("/vsi"):
+            if not Path(name).exists():
+                raise InputError(f"{name}: no such raster; check the path") from error
+        raise InputError(
+            f"{name}: not a raster that GDAL can read ({one_line(error)}); give a "
+            "GeoTIFF or another GDAL raster, whole"
+        ) from error
+
+
+def _take(key: tuple) -> rasterio.DatasetReader | None:
+    with _lock:
+        datasets = _idle.get(key)
+        if not datasets:
+            return None
+        dataset = datasets.pop()
+        if not datasets:
+            del _idle[key]
+        return dataset
+
+
+def _give_back(key: tuple, dataset: rasterio.DatasetReader) -> None:
+    surplus = []
+    with _lock:
+        _idle.setdefault(key, []).append(dataset)
+        _idle.move_to_end(key)
+        while sum(map(len, _idle.values())) > IDLE:
+            oldest = next(iter(_idle))
+            surplus.append(_idle[oldest].pop(0))
+            if not _idle[oldest]:
+                del _idle[oldest]
+    for each in surplus:
+        each.close()
+
+
+def _after_fork() -> None:
+    """Leaves the parent's datasets alone: they share file positions and locks."""
+    global _lock, _opening
+    _abandoned.append(dict(_idle))  # a reference, so that nothing closes them
+    _idle.clear()
+    _lock = threading.Lock()
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(close)  # while GDAL still stands
