@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import rasterio.shutil
+import rasterio.windows
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 
 from minenet.files import replacing
 from minenet.geo import handles
@@ -66,62 +67,103 @@ def create(
         InputError: the file cannot be written: no space, no permission.
     """
     dtype = np.dtype(dtype)
-    with _told(path, "cannot be created"):
-        target = contextlib.ExitStack()
-        part = target.enter_context(replacing(path))
-    with target:
-        plain = part.with_name(f"{part.name}.plain.tif")
+    options = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": count,
+        "dtype": dtype,
+        "crs": crs,
+        "transform": affine,
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "if_safer",
+        "photometric": "minisblack",  # or GDAL takes a fourth band for alpha
+        "alpha": "no",
+    }
+    with contextlib.ExitStack() as stack:
+        with _told(path):
+            part = stack.enter_context(replacing(path))
+            plain = part.with_name(f"{part.name}.plain.tif")
+            stack.callback(plain.unlink, missing_ok=True)
+            _reserve(plain, _tiled_bytes(height, width, count, dtype))
+            stack.enter_context(handles.environment())
+            dataset = handles.open_quietly(plain, "w", **options)
         try:
-            with handles.environment():
-                with _told(path, "cannot be created"):
-                    dataset = handles.open_quietly(
-                        plain,
-                        "w",
-                        driver="GTiff",
-                        height=height,
-                        width=width,
-                        count=count,
-                        dtype=dtype,
-                        crs=crs,
-                        transform=affine,
-                        nodata=nodata,
-                        tiled=True,
-                        blockxsize=BLOCK,
-                        blockysize=BLOCK,
-                        bigtiff="if_safer",
-                        photometric="minisblack",
-                        alpha="no",
-                    )
-                with dataset:
-                    if band_names is not None:
-                        dataset.descriptions = tuple(band_names)
-                    if scales is not None:
-                        dataset.scales = tuple(scales)
-                    dataset.update_tags(**{k: str(v) for k, v in (tags or {}).items()})
+            if band_names is not None:
+                dataset.descriptions = tuple(band_names)
+            if scales is not None:
+                dataset.scales = tuple(scales)
+            dataset.update_tags(**{k: str(v) for k, v in (tags or {}).items()})
 
-                    def write(array: np.ndarray, row: int, col: int = 0) -> None:
-                        _check(array, row, col, dataset)
-                        window = rasterio.windows.Window(
-                            col, row, array.shape[1], array.shape[0]
-                        )
-                        with _told(path, "cannot be written"):
-                            dataset.write(np.moveaxis(array, -1, 0), window=window)
+            def write(array: np.ndarray, row: int, col: int = 0) -> None:
+                _check(array, row, col, dataset)
+                shape = array.shape[1], array.shape[0]
+                window = rasterio.windows.Window(col, row, *shape)
+                with _told(path):
+                    dataset.write(np.moveaxis(array, -1, 0), window=window)
 
-                    yield write
-                with _told(path, "cannot be written"):
-                    _copy(plain, part, dtype, cog)
+            yield write
+            with _told(path):
+                dataset.close()
+                if plain.stat().st_size < _tiled_bytes(height, width, count, dtype):
+                    raise OSError("the disk did not take all of it")
+                _copy(plain, part, dtype, cog)
+                _compare(plain, part)
         finally:
-            plain.unlink(missing_ok=True)
+            with contextlib.suppress(Exception):  # told already, or the body's own
+                dataset.close()
+
+
+def _tiled_bytes(height: int, width: int, count: int, dtype: np.dtype) -> int:
+    tiles = -(-height // BLOCK) * -(-width // BLOCK)
+    return tiles * BLOCK * BLOCK * count * dtype.itemsize
+
+
+def _reserve(plain: Path, size: int) -> None:
+    """Raises OSError at once, not after hours, where `size` bytes have no room."""
+    with open(plain, "wb") as file:
+        file.truncate(size)  # takes no space, but meets the limit of a file's size
+    free = shutil.disk_usage(plain.parent).free
+    if free < size:
+        raise OSError(
+            f"no space: {size >> 20} MiB needed while writing, {free >> 20} MiB free"
+        )
 
 
 def _copy(plain: Path, part: Path, dtype: np.dtype, cog: bool) -> None:
-    options = {"compress": "deflate", "bigtiff": "if_safer", "blocksize": BLOCK}
+    options = {"compress": "deflate", "bigtiff": "if_safer", "num_threads": "all_cpus"}
     if cog:
-        resampling = "average" if dtype.kind == "f" else "nearest"
-        options |= {"predictor": "yes", "overview_resampling": resampling}
+        options |= {
+            "driver": "COG",
+            "blocksize": BLOCK,
+            "predictor": "yes",
+            # A mean of class ids would be the id of another class.
+            "overview_resampling": "average" if dtype.kind == "f" else "nearest",
+        }
     else:
-        options |= {"tiled": True, "predictor": 3 if dtype.kind == "f" else 2}
-    rasterio.shutil.copy(plain, part, driver="COG" if cog else "GTiff", **options)
+        options |= {
+            "driver": "GTiff",
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "predictor": 3 if dtype.kind == "f" else 2,
+        }
+    rasterio.shutil.copy(plain, part, **options)
+
+
+def _compare(plain: Path, part: Path) -> None:
+    """Reads back what was written: on a full disk GDAL may lose tiles in silence."""
+    with handles.open_quietly(plain) as wanted, handles.open_quietly(part) as found:
+        for row in range(0, wanted.height, BLOCK):
+            rows = min(BLOCK, wanted.height - row)
+            window = rasterio.windows.Window(0, row, wanted.width, rows)
+            for band in wanted.indexes:
+                pair = (file.read(band, window=window) for file in (wanted, found))
+                if not np.array_equal(*pair, equal_nan=wanted.dtypes[0][0] == "f"):
+                    raise OSError(f"rows {row} to {row + rows} read back otherwise")
 
 
 def _check(array: np.ndarray, row: int, col: int, dataset) -> None:
@@ -140,11 +182,11 @@ def _check(array: np.ndarray, row: int, col: int, dataset) -> None:
 
 
 @contextlib.contextmanager
-def _told(path: str | os.PathLike[str], what: str) -> Iterator[None]:
+def _told(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
-    except (RasterioError, OSError) as error:
+    except Exception as error:  # GDAL's come as RasterioError, CPLE_…, SystemError
         raise InputError(
-            f"{os.fspath(path)}: {what} ({handles.one_line(error)}); see that the disk "
-            "has space left and the folder may be written to"
+            f"{os.fspath(path)}: cannot be written ({handles.one_line(error)}); see "
+            "that the disk has space left and that the folder may be written to"
         ) from error

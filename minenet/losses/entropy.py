@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 
 from minenet.losses import masking
 
@@ -38,12 +37,13 @@ def binary_cross_entropy(
     Returns:
         A scalar; the mean divides by the sum of `weight` alone.
 
-    >>> zero = jnp.zeros((1, 1, 1, 1))
+    >>> import numpy as np
+    >>> zero = np.zeros((1, 1, 1, 1))
     >>> print(binary_cross_entropy(zero, zero, zero[..., 0] + 1).round(4))
     0.6931
     """
     logits, target, weight = masking.clean(logits, target, weight)
-    ratio = jnp.broadcast_to(jnp.asarray(positive_weight, jnp.float32), logits.shape)
+    ratio = masking.per_class(positive_weight, logits, "positive_weight")
     cost = (1 - target) * logits
     cost += (1 + (ratio - 1) * target) * jax.nn.softplus(-logits)
     return masking.mean(cost.mean(axis=-1), weight)
@@ -70,7 +70,6 @@ def cross_entropy(
     """
     logits, target, weight = masking.clean(logits, target, weight)
     if class_weight is not None:
-        costs = jnp.asarray(class_weight, jnp.float32)
-        target = target * jnp.broadcast_to(costs, target.shape)
+        target = target * masking.per_class(class_weight, target, "class_weight")
     cost = -(target * jax.nn.log_softmax(logits)).sum(axis=-1)
     return masking.mean(cost, weight)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from minenet.types import InputError
 
 if TYPE_CHECKING:
     from minenet.types import Array
@@ -32,6 +36,23 @@ def clean(
     logits = jnp.where(counts, jnp.asarray(logits, jnp.float32), 0.0)
     target = jnp.where(counts, jnp.asarray(target, jnp.float32), 0.0)
     return logits, target, weight
+
+
+def per_class(values: float | Sequence[float], like: jax.Array, name: str) -> jax.Array:
+    """Returns one value, or one a class, in the shape of `like` `[..., K]`.
+
+    Raises:
+        InputError: If their number fits neither, or one is negative or not finite.
+    """
+    array = np.asarray(values, np.float32)
+    if array.shape not in ((), (like.shape[-1],)):
+        raise InputError(
+            f"loss.{name}={values}: {array.size} values for {like.shape[-1]} classes; "
+            "give one, or one a class"
+        )
+    if not np.all(np.isfinite(array) & (array >= 0)):
+        raise InputError(f"loss.{name}={values}: must be finite and at least 0")
+    return jnp.broadcast_to(array, like.shape)
 
 
 def mean(values: jax.Array, weight: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import jax
 
 from minenet.losses import masking
+from minenet.types import InputError
 
 if TYPE_CHECKING:
     from minenet.types import Array, Task
@@ -23,8 +24,9 @@ def dice(
 ) -> jax.Array:
     """Returns one minus the soft Dice coefficient, averaged over classes.
 
-    `1 - (2 Σ w p t + s) / (Σ w p + Σ w t + s)` (Milletari et al. 2016, without their
-    squares, so that a soft target is matched best by itself only if it is hard).
+    `1 - (2 Σ w p t + s) / (Σ w p + Σ w t + s)` , after Milletari et al. 2016 but
+    without their squares. Made for hard targets: a soft one is overshot, as p = 1 costs
+    less than p = t.
 
     Args:
         logits: `[B, H, W, K]`.
@@ -40,14 +42,17 @@ def dice(
         A scalar in 0..1.
 
     Raises:
-        ValueError: If `task` or `over` is none of these, or `smooth` not positive.
+        InputError: If `over` is neither, or `smooth` not positive.
+        ValueError: If `task` is no task.
     """
     if task not in ("binary", "exclusive", "multilabel"):
         raise ValueError(f"task={task!r}: must be binary, exclusive or multilabel")
     if over not in ("batch", "sample"):
-        raise ValueError(f"over={over!r}: must be 'batch' or 'sample'")
+        raise InputError(f"loss.over={over!r}: must be 'batch' or 'sample'")
     if not smooth > 0:
-        raise ValueError(f"smooth={smooth}: must be positive, or an empty class is 0/0")
+        raise InputError(
+            f"loss.smooth={smooth}: must be positive, or an empty class is 0/0"
+        )
     logits, target, weight = masking.clean(logits, target, weight)
     squash = jax.nn.softmax if task == "exclusive" else jax.nn.sigmoid
     axes = (0, 1, 2) if over == "batch" else (1, 2)

@@ -75,7 +75,7 @@ def build(
     factors = (1.0,) * len(parts) if factors is None else tuple(factors)
     if len(factors) != len(parts):
         raise InputError(
-            f"loss.factors={factors}: {name} has {len(parts)} terms; give one each"
+            f"loss.factors={factors}: {name} has {len(parts)} term(s); give one each"
         )
     known = {part: _options(_TERMS[part]) for part in parts}
     for option in options:

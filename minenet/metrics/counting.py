@@ -71,27 +71,27 @@ def histogram(
     classes = probability.shape[-1]
     host = isinstance(probability, np.ndarray)
     xp = np if host else jnp
-    # On float32 first: a float64 just under an edge would round up to it after.
-    probability = xp.nan_to_num(xp.asarray(probability, xp.float32), nan=0.0)
+    probability = xp.asarray(probability, xp.float32)  # as a map stores it
+    probability = xp.where(xp.isnan(probability), 0.0, probability)
     bin_ = xp.clip(xp.floor(probability * bins), 0, bins - 1).astype(xp.int32)
     cell = bin_ + xp.where(target >= 0.5, bins, 0).astype(xp.int32)
-    counts_ = weight > 0
+    counted = weight > 0
     if host:
         of_class = [
-            np.bincount(cell[..., k][counts_], minlength=2 * bins)
+            np.bincount(cell[..., k][counted], minlength=2 * bins)
             for k in range(classes)
         ]
         return np.stack(of_class).reshape(classes, 2, bins)
-    return _count(cell, counts_, classes=classes, cells=2 * bins).reshape(
+    return _count(cell, counted, classes=classes, cells=2 * bins).reshape(
         classes, 2, bins
     )
 
 
 def _count(
-    cell: jax.Array, counts_: jax.Array, *, classes: int, cells: int
+    cell: jax.Array, counted: jax.Array, *, classes: int, cells: int
 ) -> jax.Array:
     cell = cell + cells * jnp.broadcast_to(jnp.arange(classes), cell.shape)
-    ones = jnp.broadcast_to(counts_[..., None], cell.shape).astype(jnp.int32)
+    ones = jnp.broadcast_to(counted[..., None], cell.shape).astype(jnp.int32)
     empty = jnp.zeros(classes * cells, jnp.int32)
     return empty.at[cell.ravel()].add(ones.ravel(), mode="promise_in_bounds")
 

@@ -12,7 +12,8 @@ from minenet.metrics.counting import edges, outcomes
 if TYPE_CHECKING:
     from minenet.types import Array
 
-BY = {"iou": scores.iou_of, "f1": scores.dice_of}
+BY = {"iou": scores.iou_of, "f1": scores.dice_of, "accuracy": scores.accuracy_of}
+"""What `best_threshold` can maximise."""
 
 
 class Curve(NamedTuple):
@@ -78,10 +79,10 @@ def best_threshold(histogram: Array, metric: str = "iou") -> np.ndarray:
     Args:
         histogram: `[K, 2, bins]`; of validation pixels, or the score that follows on
             the same pixels is too good.
-        metric: "iou" or "f1"; their order of thresholds is one and the same.
+        metric: "iou", "f1" (which ranks thresholds as IoU does) or "accuracy".
 
     Raises:
-        ValueError: If `metric` is neither.
+        ValueError: If `metric` is none of these.
     """
     if metric not in BY:
         raise ValueError(f"metric={metric!r}: must be one of {', '.join(BY)}")

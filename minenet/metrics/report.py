@@ -25,20 +25,15 @@ def summary(
         iou, f1, precision, recall, accuracy at the threshold; average_precision and
         auroc over all thresholds; pixels and positives, how many there were.
     """
-    at_threshold = (
-        scores.iou,
-        scores.f1,
-        scores.precision,
-        scores.recall,
-        scores.accuracy,
-    )
-    names = ("iou", "f1", "precision", "recall", "accuracy")
     values = {
-        name: score(histogram, threshold)
-        for name, score in zip(names, at_threshold, strict=True)
+        "iou": scores.iou(histogram, threshold),
+        "f1": scores.f1(histogram, threshold),
+        "precision": scores.precision(histogram, threshold),
+        "recall": scores.recall(histogram, threshold),
+        "accuracy": scores.accuracy(histogram, threshold),
+        "average_precision": curves.average_precision(histogram),
+        "auroc": curves.auroc(histogram),
     }
-    values["average_precision"] = curves.average_precision(histogram)
-    values["auroc"] = curves.auroc(histogram)
     found = np.asarray(histogram, np.int64).sum(axis=-1)
     return {
         **{name: _plain(value) for name, value in values.items()},

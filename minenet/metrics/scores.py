@@ -60,8 +60,7 @@ def accuracy(histogram: Array, threshold: Threshold = 0.5) -> np.ndarray:
 
     Mines are rare: a map without any scores high. Read it beside the others.
     """
-    tp, fp, fn, tn = counts(histogram, threshold)
-    return _divide(tp + tn, tp + fp + fn + tn)
+    return accuracy_of(counts(histogram, threshold))
 
 
 def mean(scores: Array) -> float:
@@ -92,6 +91,12 @@ def recall_of(outcomes: Counts) -> np.ndarray:
     """Returns `tp / (tp + fn)`."""
     tp, _, fn, _ = outcomes
     return _divide(tp, tp + fn)
+
+
+def accuracy_of(outcomes: Counts) -> np.ndarray:
+    """Returns `(tp + tn) / (tp + fp + fn + tn)`."""
+    tp, fp, fn, tn = outcomes
+    return _divide(tp + tn, tp + fp + fn + tn)
 
 
 def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -1,14 +1,15 @@
 """Random changes of training samples that keep their labels true, on the device.
 
 A sample is `{"image": [H, W, C], "target": [H, W, K], "weight": [H, W]}` with the image
-already normalised, where 0 marks an invalid value: what is exactly 0 stays 0. Each
-change is a deterministic function of its parameters, and a thin `random_*` one that
+already normalised, where 0 marks an invalid value: what is exactly 0 stays 0 (as do the
+values that a percentile normaliser clipped to 0: saturated stays saturated). Each change is a deterministic function of its parameters, and a thin `random_*` one that
 draws them from a key. `batch` maps samples over a batch, with a key for each, so that
 a sample's draws depend on nothing else in the batch.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,11 @@ TURNS = (0, 3, 5, 6)
 """The elements of `orient` that turn by 0°, 180°, 90° and 270° counter-clockwise."""
 
 ALL = tuple(range(8))
+"""The elements of `orient`."""
+
+# At 1 and above, contrast and gain would invert the image; the others only end where
+# nothing of it is left.
+_LIMITS = {"brightness": 10.0, "contrast": 1.0, "gain": 1.0, "zoom": 10.0}
 
 
 def orient(array: Array, element: int | jax.Array) -> jax.Array:
@@ -44,10 +50,10 @@ def orient(array: Array, element: int | jax.Array) -> jax.Array:
             bit 2 the columns.
 
     Returns:
-        The same shape.
+        The array moved; its shape too where a static `element` exchanges the axes.
 
     Raises:
-        ValueError: If a traced element meets an array that is not square.
+        ValueError: If `array` is not square and `element` is not a Python int.
 
     >>> print(orient(jnp.array([[1, 2], [3, 4]]), 5))
     [[2 4]
@@ -60,18 +66,20 @@ def orient(array: Array, element: int | jax.Array) -> jax.Array:
         return moved[:, ::-1] if element & 2 else moved
     if array.shape[0] != array.shape[1]:
         raise ValueError(f"array (shape={array.shape}) must be square to be turned")
-    return mirror(jnp.where(element & 4, jnp.swapaxes(array, 0, 1), array), element)
+    return mirror(
+        jnp.where((element & 4) > 0, jnp.swapaxes(array, 0, 1), array), element
+    )
 
 
 def mirror(array: Array, element: int | jax.Array) -> jax.Array:
     """Returns `array` `[H, W, ...]` with rows (bit 1) and columns (bit 2) mirrored."""
-    array = jnp.where(element & 1, array[::-1], array)
-    return jnp.where(element & 2, array[:, ::-1], array)
+    array = jnp.where((element & 1) > 0, array[::-1], array)
+    return jnp.where((element & 2) > 0, array[:, ::-1], array)
 
 
 def brightness(image: Array, delta: Array | float) -> jax.Array:
     """Returns `image` with `delta` (scalar or `[C]`) added to all valid values."""
-    return jnp.where(image == 0, 0.0, image + delta)
+    return jnp.where(image == 0, 0.0, image + _per_band(delta, image))
 
 
 def contrast(image: Array, factor: Array | float) -> jax.Array:
@@ -84,12 +92,12 @@ def contrast(image: Array, factor: Array | float) -> jax.Array:
     valid = image != 0
     count = jnp.maximum(valid.sum(axis=(0, 1), keepdims=True), 1)
     mean = image.sum(axis=(0, 1), keepdims=True) / count
-    return jnp.where(valid, mean + (image - mean) * factor, 0.0)
+    return jnp.where(valid, mean + (image - mean) * _per_band(factor, image), 0.0)
 
 
 def gain(image: Array, factor: Array) -> jax.Array:
     """Returns `image` with band c multiplied by `factor[c]`, as haze or a sensor do."""
-    return image * factor
+    return image * _per_band(factor, image)
 
 
 def zoom(
@@ -107,16 +115,14 @@ def zoom(
         row: Row of the centre that stays in place, in 0..1 of the height.
         col: Column of it, in 0..1 of the width.
     """
-    # Else XLA works out anew, for each pixel gathered, all that came before.
-    fields = jax.lax.optimization_barrier(dict(fields))
     height, width = fields["weight"].shape
     rows = _positions(height, factor, row)
     cols = _positions(width, factor, col)
     image = _interpolate(_interpolate(fields["image"], rows, axis=0), cols, axis=1)
 
     def nearest(array: jax.Array) -> jax.Array:
-        picked = jnp.take(array, _reflect(jnp.round(rows), height), axis=0)
-        return jnp.take(picked, _reflect(jnp.round(cols), width), axis=1)
+        picked = jnp.take(array, _reflect(jnp.floor(rows + 0.5), height), axis=0)
+        return jnp.take(picked, _reflect(jnp.floor(cols + 0.5), width), axis=1)
 
     return {
         **fields,
@@ -229,9 +235,10 @@ def batch(**options: Any) -> Callable[[jax.Array, Batch], Batch]:
 
     Raises:
         InputError: If an amount is out of its range.
+        TypeError: If there is no such option.
     """
-    for name in ("brightness", "contrast", "gain", "zoom"):
-        limit = 1.0 if name in ("contrast", "gain") else math.inf
+    inspect.signature(augment).bind(None, None, **options)
+    for name, limit in _LIMITS.items():
         if not 0 <= options.get(name, 0.0) < limit:
             raise InputError(
                 f"augment.{name}={options[name]}: must be at least 0 and below {limit}"
@@ -245,6 +252,10 @@ def batch(**options: Any) -> Callable[[jax.Array, Batch], Batch]:
         return {**batch, **jax.vmap(one)(keys, fields)}
 
     return apply
+
+
+def _per_band(value: Array | float, image: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(jnp.asarray(value, image.dtype), image.shape)
 
 
 def _positions(size: int, factor: Array | float, centre: Array | float) -> jax.Array:
