@@ -1,0 +1,108 @@
+"""Orbax: checkpoints written while training goes on, and only ever whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from minenet.types import InputError
+
+
+FULL = ("No space left", "File too large", "RESOURCE_EXHAUSTED")
+"""How the libraries below say that the disk is full."""
+
+
+class Checkpoints:
+    """The newest and the best state of a workdir.
+
+    Beside each state lies what the loop knows, as JSON: best score, patience.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        keep = checkpoint_managers.AnyPreservationPolicy(
+            [
+                checkpoint_managers.LatestN(n=1),
+                checkpoint_managers.BestN(get_metric_fn=_score, n=1),
+            ]
+        )
+        self._folder = folder.absolute()
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            item_names=("state", "loop"),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=keep, best_fn=_score, enable_async_checkpointing=True
+            ),
+        )
+
+    def save(self, step: int, state: Any, *, loop: dict[str, Any], score: float) -> None:
+        """Begins to write a checkpoint; raises what an earlier one ran into."""
+        with _told(self._folder):
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state), loop=ocp.args.JsonSave(loop)
+                ),
+                metrics={"score": score},
+            )
+
+    def latest(self) -> int | None:
+        """Returns the newest whole step, or None."""
+        return self._manager.latest_step()
+
+    def best(self) -> int | None:
+        """Returns the whole step of the best score, or None."""
+        return self._manager.best_step()
+
+    def restore(self, step: int, abstract: Any) -> tuple[Any, dict[str, Any]]:
+        """Returns the state, laid out as `abstract` says, and the loop's JSON.
+
+        Raises:
+            InputError: The checkpoint is of another model.
+        """
+        try:
+            restored = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(abstract),
+                    loop=ocp.args.JsonRestore(),
+                ),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self._folder}: step {step} is not of this model or optimiser "
+                f"({' '.join(str(error).split())[:200]}); choose another --workdir"
+            ) from error
+        return restored["state"], restored["loop"]
+
+    def finish(self) -> None:
+        """Waits until all that was saved is on disk."""
+        with _told(self._folder):
+            self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Ends the writer's threads."""
+        self._manager.close()
+
+
+def _score(metrics: dict[str, float]) -> float:
+    return metrics["score"]
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """A full disk becomes one clear line; what was whole before stays whole."""
+    try:
+        yield
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if not isinstance(error, OSError) and not any(word in text for word in FULL):
+            raise
+        raise InputError(
+            f"{folder}: a checkpoint cannot be written ({text[:200]}); make space, "
+            "then start again: earlier checkpoints are whole"
+        ) from error

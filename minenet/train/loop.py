@@ -1,0 +1,287 @@
+"""The training loop: steps, validation, checkpoints, and going on after a stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from minenet import metrics
+from minenet.ops.normalize import Normalizer
+from minenet.train import optimizer as optimizer_
+from minenet.train import sharding
+from minenet.train import state as state_
+from minenet.train import step as step_
+from minenet.train.checkpoint import Checkpoints
+from minenet.train.report import Report
+from minenet.types import Batch, InputError, Task
+
+LOG_EVERY = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """What a training ends with.
+
+    Attributes:
+        variables: Of the best step, on the host; averaged parameters, where kept.
+        step: The best step.
+        score: Its validation IoU.
+        last_step: The step at which training ended.
+        state: The last state, on the devices.
+        losses: Of the steps that this call took.
+    """
+
+    variables: dict[str, Any]
+    step: int
+    score: float
+    last_step: int
+    state: state_.State
+    losses: list[float]
+
+
+@dataclasses.dataclass
+class _Progress:
+    """What the loop itself remembers: it lies in each checkpoint as JSON."""
+
+    best_score: float = -1.0
+    best_step: int = 0
+    without: int = 0
+    stopped: bool = False
+
+
+def fit(
+    workdir: Path,
+    *,
+    model: nn.Module,
+    num_bands: int,
+    chip: tuple[int, int],
+    task: Task,
+    train_batches: Callable[[int], Iterator[Batch]],
+    validation: Callable[[], Iterable[Batch]],
+    normalizer: Normalizer,
+    augment: Callable[..., Batch] | None,
+    loss: Callable[..., jax.Array],
+    optimizer: Mapping[str, float],
+    steps: int,
+    batch_size: int,
+    evaluate_every: int,
+    seed: int,
+    patience: int | None = None,
+    ema_decay: float = 0.0,
+    mesh: Mesh | None = None,
+) -> FitResult:
+    """Trains `model`, or goes on with the training that `workdir` holds.
+
+    Batches are a function of the step and draws of the seed and the step, so that a
+    training that was killed and started again ends with the same parameters.
+
+    Args:
+        workdir: For checkpoints/, metrics.jsonl and tensorboard/.
+        model: As `models.build` returns it.
+        num_bands: `C`.
+        chip: `(height, width)` of a sample.
+        task: What `K` means.
+        train_batches: Step → this process's batches from there on.
+        validation: Returns this process's validation batches.
+        normalizer: Of the images.
+        augment: `(keys [B], batch) -> batch`, or None.
+        loss: `(logits, target, weight) -> scalar`.
+        optimizer: Arguments of `optimizer.build` besides `steps`.
+        steps: When to end.
+        batch_size: Of the global batch.
+        evaluate_every: Steps between validations, each followed by a checkpoint.
+        seed: Of parameters and draws.
+        patience: Validations without a better score before it stops, or None.
+        ema_decay: Of the average of parameters that is validated and kept; 0 for none.
+        mesh: Over all devices if None.
+
+    Raises:
+        InputError: A checkpoint of another model, a loss that is no number, a full
+            disk.
+    """
+    mesh = sharding.mesh() if mesh is None else mesh
+    sharding.check_batch(batch_size, chip, mesh)
+    built = optimizer_.build(steps=steps, **optimizer)
+    schedule = optimizer_.schedule(
+        steps=steps,
+        learning_rate=optimizer["learning_rate"],
+        warmup=optimizer.get("warmup", 0.05),
+    )
+    make = functools.partial(
+        state_.create, model, built, shape=(*chip, num_bands), seed=seed, ema=ema_decay > 0
+    )
+    abstract = state_.abstract(mesh, make)
+    shared = {"apply": model.apply, "loss": loss, "normalizer": normalizer}
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    train_step = jax.jit(
+        functools.partial(
+            step_.train_step,
+            **shared,
+            optimizer=built,
+            augment=augment,
+            seed=seed,
+            ema_decay=ema_decay,
+        ),
+        donate_argnums=0,
+        out_shardings=(places, sharding.replicated(mesh)),
+    )
+    eval_step = jax.jit(
+        functools.partial(step_.eval_step, **shared, task=task),
+        out_shardings=sharding.replicated(mesh),
+    )
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    try:
+        return _run(
+            workdir,
+            checkpoints,
+            abstract,
+            make,
+            train_step=train_step,
+            validate=functools.partial(_validate, eval_step, validation, mesh, task),
+            batches=lambda start: (
+                sharding.to_global(batch, mesh) for batch in train_batches(start)
+            ),
+            schedule=schedule,
+            steps=steps,
+            batch_size=batch_size,
+            evaluate_every=evaluate_every,
+            patience=patience,
+        )
+    finally:
+        checkpoints.close()
+
+
+def _run(
+    workdir: Path,
+    checkpoints: Checkpoints,
+    abstract: state_.State,
+    make: Callable[[], state_.State],
+    *,
+    train_step: Callable[..., Any],
+    validate: Callable[[Any], dict[str, float]],
+    batches: Callable[[int], Iterator[Batch]],
+    schedule: Callable[[int], Any],
+    steps: int,
+    batch_size: int,
+    evaluate_every: int,
+    patience: int | None,
+) -> FitResult:
+    progress, start = _Progress(), checkpoints.latest()
+    if start is None:
+        start, state = 0, state_.born(make, abstract)
+    else:
+        state, remembered = checkpoints.restore(start, abstract)
+        progress = _Progress(**remembered)
+    # What a later start with fewer steps, or after an early stop, has to do: nothing.
+    end = start if progress.stopped else max(steps, start)
+    writes = jax.process_index() == 0 and start < end
+    report = (
+        Report(workdir, start=start, steps=end, images=batch_size) if writes else None
+    )
+    losses: list[float] = []
+    data = batches(start) if start < end else iter(())
+    pending, step = None, start
+    try:
+        for step in range(start + 1, end + 1):
+            batch = next(data)
+            with jax.transfer_guard("disallow"):
+                state, measured = train_step(state, batch)
+            # The last step's numbers are fetched once this one is under way.
+            if pending is not None:
+                _note(report, losses, step - 1, pending, schedule)
+            pending = measured
+            if step % evaluate_every and step != end:
+                continue
+            _note(report, losses, step, pending, schedule)
+            pending = None
+            scores = validate(state.variables)
+            if report is not None:
+                report.write(step, **scores)
+            _judge(progress, step, scores["validation_iou"], patience)
+            checkpoints.save(
+                step,
+                state,
+                loop=dataclasses.asdict(progress),
+                score=scores["validation_iou"],
+            )
+            if progress.stopped:
+                break
+        checkpoints.finish()
+    finally:
+        if report is not None:
+            report.close()
+    best = checkpoints.best()
+    kept = state if best == step else checkpoints.restore(best, abstract)[0]
+    return FitResult(
+        variables=_on_host(kept.variables),
+        step=best,
+        score=progress.best_score,
+        last_step=step,
+        state=state,
+        losses=losses,
+    )
+
+
+def _note(report, losses, step, measured, schedule) -> None:
+    """Reports one step; ends the training at a loss that is no number."""
+    loss, norm = (float(v) for v in jax.device_get((measured["loss"], measured["gradient_norm"])))
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the loss is {loss} at step {step}; lower config.optimizer.learning_rate, "
+            "or look at the values of the images in data/statistics.json"
+        )
+    losses.append(loss)
+    if report is not None:
+        report.step(step, loss)
+        if step % LOG_EVERY == 0:
+            rate = float(schedule(step - 1))
+            report.write(
+                step, train_loss=loss, train_gradient_norm=norm, train_learning_rate=rate
+            )
+
+
+def _judge(progress: _Progress, step: int, score: float, patience: int | None) -> None:
+    if score > progress.best_score:
+        progress.best_score, progress.best_step, progress.without = score, step, 0
+    else:
+        progress.without += 1
+    progress.stopped = patience is not None and progress.without >= patience
+
+
+def _validate(eval_step, validation, mesh, task, variables) -> dict[str, float]:
+    totals: dict[str, np.ndarray] = {}
+    for batch in validation():
+        sums = jax.device_get(eval_step(variables, sharding.to_global(batch, mesh)))
+        for name, value in sums.items():
+            wide = np.asarray(value, np.float64 if value.dtype.kind == "f" else np.int64)
+            totals[name] = totals.get(name, 0) + wide
+    if task == "exclusive":
+        # The highest class wins; the background is no success.
+        histogram = metrics.one_vs_rest(totals["confusion"])[1:]
+        iou = metrics.iou(histogram)
+    else:
+        # At the threshold that would be chosen: a model is not judged by its offset.
+        histogram = totals["histogram"]
+        iou = metrics.iou(histogram, metrics.best_threshold(histogram))
+    mean = metrics.mean(iou)
+    return {
+        "validation_loss": float(totals["loss"] / max(float(totals["pixels"]), 1.0)),
+        "validation_iou": 0.0 if math.isnan(mean) else mean,
+    }
+
+
+def _on_host(tree: Any) -> Any:
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        return multihost_utils.process_allgather(tree, tiled=True)
+    return jax.device_get(tree)
