@@ -37,7 +37,8 @@ def get_config() -> ConfigDict:
     config.data.split = ConfigDict()
     config.data.split.by = "random"  # "group", "block", "folder", "column"
     config.data.split.shares = (0.6, 0.2, 0.2)  # train, validation, test
-    config.data.split.block_m = config_dict.placeholder(float)
+    config.data.split.block_m = config_dict.placeholder(float)  # for "block"
+    config.data.split.seed = 0
     config.data.chip_size = 256
     config.data.stride = config_dict.placeholder(int)  # None: the chip size
     # Scenes made by minenet itself, in place of images and outlines of your own.
@@ -47,7 +48,7 @@ def get_config() -> ConfigDict:
     config.data.synthetic.width = 768
 
     config.sampling = ConfigDict()
-    config.sampling.positive_share = 0.5  # of chips that hold a mine; -1: as they come
+    config.sampling.positive_share = 0.5  # drawn from chips with a mine; 0: as they come
     config.sampling.jitter = True
 
     config.normalize = "zscore"  # "percentile", "minmax", or a number to divide by
@@ -85,9 +86,10 @@ def get_config() -> ConfigDict:
     config.mesh.space = 1
 
     config.predict = ConfigDict()
-    config.predict.window = config_dict.placeholder(int)  # None: the chip size
+    config.predict.window = 256
     config.predict.overlap = 0.5
     config.predict.batch_size = 8
+    config.predict.tta = False  # mean over the 8 orientations of a window: 8 × the time
     config.predict.min_area_m2 = 2000.0
     config.predict.simplify_m = 0.0
     return config.lock()

@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     config.data.synthetic.height = 768
     config.data.synthetic.width = 768
     config.data.chip_size = 192
+    config.predict.window = 192
     config.data.stride = 96
     config.data.split.shares = (0.75, 0.125, 0.125)
     config.model.widths = (24, 48, 96, 192)

@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     config.data.synthetic.height = 192
     config.data.synthetic.width = 160
     config.data.chip_size = 64
+    config.predict.window = 64
     config.data.split.shares = (0.34, 0.33, 0.33)
     config.model.widths = (8, 16)
     config.train.steps = 10

@@ -32,5 +32,6 @@ def get_config(task: str = "maus") -> ConfigDict:
     config.data.split.by = "group"
     config.data.split.shares = (0.5, 0.2, 0.3)
     config.data.chip_size = 224
+    config.predict.window = 224
     config.data.stride = 112
     return config

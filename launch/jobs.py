@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from absl import logging
 from jax.experimental import multihost_utils
 
+import minenet
 from launch import settings as settings_
+from launch import tables
 from minenet import losses, models
 from minenet.assess import evaluate as evaluate_
 from minenet.assess import figures
-from minenet.data import pipeline, source, synthetic
+from minenet.data import bands, chips, pipeline, prepared, source, synthetic
 from minenet.data import prepare as prepare_
+from minenet.geo import raster
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
 from minenet.ops import augment, normalize
-from minenet.train import loop, sharding
+from minenet.train import loop, report, sharding
 from minenet.types import InputError
 
 Settings = dict[str, Any]
 
 
 def _once(work: Callable[[], None]) -> None:
-    """Does file work in the first process while the others wait for its result."""
+    """Does file work in the first process while the others wait for it."""
     if jax.process_index() == 0:
         work()
     if jax.process_count() > 1:
@@ -46,12 +49,20 @@ def begin(workdir: Path, settings: Settings) -> None:
     _once(claim)
 
 
+def run(workdir: Path, settings: Settings, **options: Any) -> None:
+    """Does the whole job and prints where everything lies."""
+    prepare(workdir, settings)
+    train(workdir, settings)
+    evaluate(workdir, settings)
+    predict(workdir, settings, **options)
+
+
 def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
     """Reads what is labelled and writes `data/`: index, splits and statistics."""
     data = dict(settings["data"])
     made = data.pop("synthetic")
+    folder = workdir / "scenes"
     if made["scenes"]:
-        folder = workdir / "scenes"
         data["images"], data["polygons"] = str(folder), str(folder / "mines.gpkg")
     elif not data["images"]:
         raise InputError(
@@ -62,72 +73,200 @@ def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
     def work() -> None:
         if made["scenes"] and not (folder / "mines.gpkg").exists():
             synthetic.write(folder, seed=settings["seed"], **made)
-        prepare_.prepare(workdir / "data", seed=settings["seed"], **data)
+        tables.splits(prepare_.prepare(workdir / "data", **data))
 
     _once(work)
 
 
 def train(workdir: Path, settings: Settings, **_: Any) -> None:
     """Trains to the best validation IoU and writes the bundle `model/`."""
-    prepared = prepare_.load(workdir / "data")
+    ready = prepared.load(workdir / "data")
     options = dict(settings["train"])
-    batch_size = options["batch_size"]
-    mesh = sharding.mesh(**settings["mesh"])
+    if options.pop("bfloat16"):
+        settings = settings | {"model": settings["model"] | {"dtype": "bfloat16"}}
     share = {
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
-    chips = pipeline.train(
-        source.ChipSource(prepared, split="train"),
-        batch_size=batch_size,
+    chips_ = pipeline.train(
+        source.ChipSource(ready, split="train"),
+        batch_size=options["batch_size"],
         seed=settings["seed"],
         **settings["sampling"],
         **share,
     )
     held_out = pipeline.evaluation(
-        source.ChipSource(prepared, split="validation"), batch_size=batch_size, **share
+        source.ChipSource(ready, split="validation"),
+        batch_size=options["batch_size"],
+        **share,
     )
-    normalizer = normalize.from_statistics(settings["normalize"], prepared.statistics)
-    task = prepared.task
-    model = _model(settings, prepared)
-    loss = dict(settings["loss"])
+    normalizer = normalize.from_statistics(settings["normalize"], ready.statistics)
+    model, loss = dict(settings["model"]), dict(settings["loss"])
     result = loop.fit(
         workdir,
-        model=model,
-        num_bands=len(prepared.bands),
-        chip=(prepared.chip_size, prepared.chip_size),
-        task=task,
-        train_batches=functools.partial(pipeline.batches, chips),
+        model=models.build(model.pop("name"), num_classes=len(ready.classes), **model),
+        num_bands=len(ready.bands),
+        chip=(ready.chip_size, ready.chip_size),
+        task=ready.task,
+        train_batches=functools.partial(pipeline.batches, chips_),
         validation=lambda: held_out,
         normalizer=normalizer,
         augment=augment.batch(**settings["augment"]),
-        loss=losses.build(loss.pop("name"), task=task, **loss),
+        loss=losses.build(loss.pop("name"), task=ready.task, **loss),
         optimizer=settings["optimizer"],
         seed=settings["seed"],
-        mesh=mesh,
-        steps=options["steps"],
-        batch_size=batch_size,
-        evaluate_every=options["evaluate_every"],
-        patience=options["patience"] or None,
-        ema_decay=options["ema_decay"],
+        mesh=sharding.mesh(**settings["mesh"]),
+        **options | {"patience": options["patience"] or None},
     )
 
     def work() -> None:
+        first = [raster.info(path) for path in ready.scenes[0].images]
         bundle = bundle_.Bundle(
             model=settings["model"],
             variables=result.variables,
-            task=task,
-            classes=prepared.classes,
-            bands=prepared.bands,
-            described=prepared.described,
-            scaled=prepared.scaled,
-            normalizer=normalize.to_dict(normalizer),
-            threshold=0.5,
-            window=settings["predict"]["window"] or prepared.chip_size,
-            step=result.step,
-            seed=settings["seed"],
+            task=ready.task,
+            classes=ready.classes,
+            contract=bundle_.contract(ready.stack, first),
+            normalizer=normalizer,
+            threshold=0.5 if ready.task == "binary" else None,
+            window=settings["predict"]["window"],
+            origin={
+                "step": result.step,
+                "seed": settings["seed"],
+                "validation_iou": round(result.score, 4),
+            },
         )
-        threshold = evaluate_.choose_threshold(bundle, prepared, **_tiling(settings))
-        bundle_.save(workdir / "model", bundle.replace(threshold=threshold))
+        counts = evaluate_.count(
+            bundle, _predictor(bundle, settings), ready, "validation", **_tiling(settings)
+        )
+        threshold = evaluate_.choose_threshold(counts)
+        bundle_.save(
+            workdir / "model", dataclasses.replace(bundle, threshold=threshold)
+        )
+        figures.training(
+            workdir / "figures" / "training.png", report.read(workdir / "metrics.jsonl")
+        )
 
     _once(work)
+
+
+def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
+    """Scores the bundle on the test split."""
+
+    def work() -> None:
+        bundle = bundle_.load(workdir / "model")
+        ready = prepared.load(workdir / "data")
+        predictor = _predictor(bundle, settings)
+        counts = evaluate_.count(
+            bundle, predictor, ready, "test", **_tiling(settings)
+        )
+        result = evaluate_.report(bundle, counts, split="test")
+        figures.precision_recall(
+            workdir / "figures" / "precision_recall.png",
+            counts.histogram,
+            classes=bundle.classes,
+            threshold=bundle.threshold,
+        )
+        _panels(workdir, settings, bundle, predictor, result)
+        evaluate_.write(workdir / "evaluation.json", result)
+        tables.scores(result)
+        tables.files(
+            evaluation=workdir / "evaluation.json", figures=workdir / "figures"
+        )
+
+    _once(work)
+
+
+def predict(
+    workdir: Path,
+    settings: Settings,
+    *,
+    scenes: Sequence[str] = (),
+    out: str | None = None,
+) -> None:
+    """Maps scenes; those of the test split where none is named."""
+
+    def work() -> None:
+        bundle = bundle_.load(workdir / "model")
+        images = [_images(scene) for scene in scenes] or _test_scenes(workdir)
+        stems = [Path(each[0]).stem for each in images]
+        twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+        if twice is not None:
+            raise InputError(
+                f"--scene: two scenes are named {twice}, and their maps would be one; "
+                "map them into different --out"
+            )
+        # A scene that cannot be used is told before hours go into the others.
+        for each in images:
+            scene_.open_scene(bundle, each)
+        predictor = _predictor(bundle, settings)
+        folder = Path(out).absolute() if out else workdir / "predictions"
+        area = {key: settings["predict"][key] for key in ("min_area_m2", "simplify_m")}
+        for each in images:
+            maps = scene_.predict_scene(
+                bundle, predictor, each, folder, **_tiling(settings), **area
+            )
+            tables.files(
+                probability=maps.probability, classes=maps.classes, polygons=maps.polygons
+            )
+
+    _once(work)
+
+
+PANELS, PANEL_PIXELS = 8, 4_000_000
+"""Figures of single scenes: few enough to be looked at, of scenes that fit a page."""
+
+
+def _predictor(bundle: bundle_.Bundle, settings: Settings) -> predict_.Predict:
+    options = settings["predict"]
+    return predict_.predictor(
+        bundle, batch_size=options["batch_size"], tta=options["tta"]
+    )
+
+
+def _tiling(settings: Settings) -> dict[str, Any]:
+    return {key: settings["predict"][key] for key in ("window", "overlap")}
+
+
+def _images(scene: str) -> list[str]:
+    """A.tif,B.tif are the files of one scene, unless a file has that very name."""
+    return [scene] if Path(scene).exists() else scene.split(",")
+
+
+def _test_scenes(workdir: Path) -> list[list[str]]:
+    ready = prepared.load(workdir / "data")
+    tested = set(ready.index["scene"][ready.index["split"] == "test"])
+    return [list(scene.images) for scene in ready.scenes if scene.name in tested]
+
+
+def _panels(
+    workdir: Path,
+    settings: Settings,
+    bundle: bundle_.Bundle,
+    predictor: predict_.Predict,
+    result: dict[str, Any],
+) -> None:
+    """Draws a few test scenes, those with most to find first."""
+    ready = prepared.load(workdir / "data")
+    found = {scene.name: scene for scene in ready.scenes}
+    target = bundle.classes[-1]
+    names = sorted(
+        result["scenes"], key=lambda name: -result["scenes"][name][target]["positives"]
+    )
+    small = [n for n in names if found[n].height * found[n].width <= PANEL_PIXELS]
+    for name in small[:PANELS]:
+        opened = scene_.open_scene(bundle, found[name].images)
+        probability = scene_.whole(
+            predictor, opened, num_classes=bundle.num_classes, **_tiling(settings)
+        )
+        iou = result["scenes"][name][target]["iou"]
+        score = "nothing to find" if iou is None else f"{target} IoU {iou:.3f}"
+        figures.panel(
+            workdir / "figures" / f"{name}.png",
+            bands.read(found[name].images, opened.stack, None),
+            truth=chips.read_labels(found[name], opened.extent),
+            probability=probability[..., bundle.num_classes > 1 :].max(axis=-1),
+            ids=scene_.classify(probability, threshold=bundle.threshold),
+            bands=bundle.contract.names,
+            title=f"{name}, {score}",
+        )

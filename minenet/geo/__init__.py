@@ -1,0 +1,1 @@
+"""Scenes and polygons in and out; no JAX here."""

@@ -1,7 +1,7 @@
 """Rasters out: strips of any shape go in, a whole Cloud Optimised GeoTIFF appears.
 
-GDAL's COG driver only copies, so strips land in a plain tiled file beside the target and
-one last pass makes the COG. Nothing takes the target's name before it is whole.
+GDAL's COG driver only copies, so strips land in a plain tiled file beside the target
+and one last pass makes the COG. Nothing takes the target's name before it is whole.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _check(array: np.ndarray, row: int, col: int, dataset) -> None:
 def _told(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # GDAL's come as RasterioError, CPLE_…, SystemError
+    except handles.FAILURES as error:
         raise InputError(
             f"{os.fspath(path)}: cannot be written ({handles.one_line(error)}); see "
             "that the disk has space left and that the folder may be written to"

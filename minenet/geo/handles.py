@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from minenet.types import InputError
@@ -28,6 +29,9 @@ CACHE_BYTES = 256 << 20
 
 IDLE = 64
 """Datasets kept open that nobody uses; file descriptors are a limited resource."""
+
+FAILURES = (RasterioError, CPLE_BaseError, OSError, SystemError)
+"""What GDAL's failures come as; rasterio lets some through as they are."""
 
 _lock = threading.Lock()
 _idle: OrderedDict[tuple, list[rasterio.DatasetReader]] = OrderedDict()
@@ -81,12 +85,10 @@ def close() -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the message of an error, and of its cause, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """Returns the message of an error, or of what caused it, on one line."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     cause = error.__cause__ or error.__context__
-    if cause is not None and str(cause) not in text:
-        text = f"{text} {one_line(cause)}"
-    return text.rstrip(".")
+    return one_line(cause) if cause and "previous exception" in text else text
 
 
 def _identity(path: str | os.PathLike[str]) -> tuple:
@@ -100,7 +102,7 @@ def _identity(path: str | os.PathLike[str]) -> tuple:
 def _open(path: str | os.PathLike[str]) -> rasterio.DatasetReader:
     try:
         return open_quietly(path)
-    except (RasterioError, OSError) as error:
+    except FAILURES as error:
         name = os.fspath(path)
         if "://" not in name and not name.startswith("/vsi"):
             if not Path(name).exists():
@@ -145,5 +147,6 @@ def _after_fork() -> None:
     _opening = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 atexit.register(close)  # while GDAL still stands

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio
+import rasterio.windows
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 
 from minenet.geo import handles
 from minenet.geo.cog import create
@@ -26,7 +26,7 @@ from minenet.types import InputError
 
 __all__ = ["RasterInfo", "create", "info", "match", "read", "read_float"]
 
-Path = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]
 
 
@@ -65,7 +65,7 @@ class RasterInfo:
     alpha: int | None
 
 
-def info(path: Path) -> RasterInfo:
+def info(path: StrPath) -> RasterInfo:
     """Returns what a raster says about itself, without reading pixels.
 
     Raises:
@@ -77,7 +77,7 @@ def info(path: Path) -> RasterInfo:
 
 
 def read(
-    path: Path,
+    path: StrPath,
     window: Window | None = None,
     *,
     bands: Bands | None = None,
@@ -112,7 +112,7 @@ def read(
             here = np.s_[row : row + inside.height, col : col + inside.width]
             try:
                 _fill(image[here], valid[here], dataset, raster, places, inside)
-            except (RasterioError, OSError) as error:
+            except handles.FAILURES as error:
                 raise InputError(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
                     "the file is truncated or damaged, copy or download it again"
@@ -124,7 +124,7 @@ def read(
 
 
 def read_float(
-    path: Path,
+    path: StrPath,
     window: Window | None = None,
     *,
     bands: Bands | None = None,
@@ -174,7 +174,7 @@ def match(infos: Sequence[RasterInfo]) -> None:
             )
 
 
-def _describe(path: str, dataset: rasterio.DatasetReader) -> RasterInfo:
+def _describe(path: str, dataset: DatasetReader) -> RasterInfo:
     alpha = [
         number
         for number, role in zip(dataset.indexes, dataset.colorinterp, strict=True)
@@ -235,22 +235,33 @@ def _place(raster: RasterInfo, band: str | int) -> int:
     return known.index(band)
 
 
-def _fill(image, valid, dataset, raster, places, inside) -> None:
+def _fill(
+    image: np.ndarray,
+    valid: np.ndarray,
+    dataset: DatasetReader,
+    raster: RasterInfo,
+    places: list[int],
+    inside: Window,
+) -> None:
     """Writes the pixels of `inside`, which lies in the scene, into two views."""
     numbers = [raster.numbers[place] for place in places]
-    span = rasterio.windows.Window(
-        inside.col, inside.row, inside.width, inside.height
-    )
-    data = dataset.read(numbers, window=span, out_dtype=raster.dtype)
-    image[...] = np.moveaxis(data, 0, -1)
-    flags = dataset.mask_flag_enums
-    if all(MaskFlags.all_valid in flags[number - 1] for number in numbers):
+    span = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
+    if len({dataset.dtypes[number - 1] for number in numbers}) == 1:
+        image[...] = np.moveaxis(dataset.read(numbers, window=span), 0, -1)
+    else:
+        for i, number in enumerate(numbers):
+            image[..., i] = dataset.read(number, window=span)
+
+    nodata = [raster.nodata[place] for place in places]
+    if raster.alpha is not None and any(value is not None for value in nodata):
+        # GDAL would forget the alpha band over the nodata value; a pixel needs both.
+        valid[...] = (dataset.read(raster.alpha, window=span) != 0)[..., None]
+        for i, value in enumerate(nodata):
+            valid[..., i] &= value is None or image[..., i] != value
+    elif all(MaskFlags.all_valid in dataset.mask_flag_enums[n - 1] for n in numbers):
         valid[...] = True
     else:
         masks = dataset.read_masks(numbers, window=span)
         valid[...] = np.moveaxis(masks, 0, -1) != 0
-    if raster.alpha is not None:
-        # GDAL prefers a nodata value to the alpha band; a pixel needs both.
-        valid &= (dataset.read(raster.alpha, window=span) != 0)[..., None]
     if raster.dtype.kind == "f":
         valid &= np.isfinite(image)

@@ -1,4 +1,4 @@
-"""Polygons: from any vector file onto a raster's grid, and from a map to a GeoPackage."""
+"""Polygons: from any vector file onto a grid, and from a map to a GeoPackage."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import pyogrio
+import pyproj
 import rasterio.features
 import rasterio.warp
 import shapely
 from affine import Affine
-from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
 from minenet.files import replacing
 from minenet.geo.area import geodesic_area_m2
 from minenet.geo.polygons import polygonize
-from minenet.types import InputError
+from minenet.types import IGNORE, InputError
 
 __all__ = ["geodesic_area_m2", "polygonize", "rasterize", "read", "write"]
 
@@ -44,20 +44,14 @@ def read(
     name = os.fspath(path)
     if not Path(name).exists() and "://" not in name and not name.startswith("/vsi"):
         raise InputError(f"{name}: no such vector file; check the path")
-    try:
-        layers = [str(row[0]) for row in pyogrio.list_layers(path)]
-        if layer is None and len(layers) > 1:
-            raise InputError(
-                f"{name}: several layers, name one as layer: {', '.join(layers)}"
-            )
-        if layer is not None and layer not in layers:
-            raise InputError(f"{name}: no layer {layer!r}; it has {', '.join(layers)}")
+    with _told(f"{name}: not a vector file that GDAL can read", "give another, whole"):
+        layers = geopandas.list_layers(path)["name"].tolist()
+    if layer is None and len(layers) > 1:
+        raise InputError(f"{name}: choose one of its layers: {', '.join(layers)}")
+    if layer is not None and layer not in layers:
+        raise InputError(f"{name}: no layer {layer!r}; it has {', '.join(layers)}")
+    with _told(f"{name}: cannot be read", "copy or download it again"):
         frame = geopandas.read_file(path, layer=layer)
-    except (DataSourceError, DataLayerError, FieldError, OSError) as error:
-        raise InputError(
-            f"{name}: not a vector file that GDAL can read "
-            f"({' '.join(str(error).split())}); give GeoPackage, GeoJSON or a shapefile"
-        ) from error
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InputError(f"{name}: a table without geometry; give polygons")
     if frame.empty:
@@ -103,7 +97,10 @@ def rasterize(
     """
     source = polygons.attrs.get("source", "polygons")
     ids = _ids(polygons, attribute, classes, source)
-    shapes = _on_grid(polygons.geometry, crs, affine, height, width, source)
+    corners = np.array([(0, 0), (width, 0), (0, height), (width, height)])
+    x, y = affine @ corners.T
+    bounds = (x.min(), y.min(), x.max(), y.max())
+    shapes = _on_grid(polygons.geometry, crs, bounds, source)
     keep = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     labels = np.zeros((height, width), np.uint8)
     if keep.any():
@@ -124,23 +121,32 @@ def write(
     Raises:
         InputError: the file cannot be written: no space, no permission.
     """
-    many = (frame.geom_type == "MultiPolygon").any()
-    try:
-        with replacing(path) as part, warnings.catch_warnings():
+    several = bool((frame.geom_type == "MultiPolygon").any())
+    with (
+        _told(f"{os.fspath(path)}: cannot be written", "see that the disk has space"),
+        replacing(path) as part,
+    ):
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided")
-            pyogrio.write_dataframe(
-                frame,
+            frame.to_file(
                 part,
                 layer=layer,
                 driver="GPKG",
-                geometry_type="MultiPolygon" if many else "Polygon",
-                promote_to_multi=many,
+                engine="pyogrio",
+                geometry_type="MultiPolygon" if several else "Polygon",
+                promote_to_multi=several,
             )
-    except (DataSourceError, DataLayerError, FieldError, OSError) as error:
-        raise InputError(
-            f"{os.fspath(path)}: cannot be written ({' '.join(str(error).split())}); "
-            "see that the disk has space left and the folder may be written to"
-        ) from error
+        if len(geopandas.read_file(part, layer=layer, columns=[])) != len(frame):
+            raise OSError("not all features were taken")
+
+
+@contextlib.contextmanager
+def _told(what: str, hint: str) -> Iterator[None]:
+    """Says a failure of GDAL on one line; pyogrio's errors derive from these."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"{what} ({' '.join(str(error).split())}); {hint}") from error
 
 
 def _refuse_silent_features(name: str) -> None:
@@ -163,32 +169,90 @@ def _has_polygons(geometry: geopandas.GeoSeries) -> bool:
     return bool(kinds & {POLYGON, MULTIPOLYGON, COLLECTION})
 
 
-def _ids(polygons, attribute, classes, source) -> np.ndarray:
+def _ids(
+    polygons: geopandas.GeoDataFrame,
+    attribute: str | None,
+    classes: Mapping[object, int] | None,
+    source: str,
+) -> np.ndarray:
+    """The class id of each polygon, uint8."""
     if attribute is None:
         return np.ones(len(polygons), np.uint8)
     if attribute not in polygons.columns:
         columns = ", ".join(c for c in polygons.columns if c != polygons.geometry.name)
         raise InputError(f"{source}: no attribute {attribute!r}; it has {columns}")
-    values = polygons[attribute].tolist()
     if classes is None:
-        classes = {i: i for i in range(256)}
-    unknown = sorted({repr(v) for v in values if v not in classes})
+        classes = {value: value for value in range(IGNORE + 1)}
+    values = polygons[attribute].tolist()
+    unknown = sorted({repr(value) for value in values if value not in classes})
     if unknown:
+        known = ", ".join(map(repr, classes)) if len(classes) < 256 else "0 to 255"
         raise InputError(
             f"{source}: {attribute} has values without a class: "
-            f"{', '.join(unknown[:8])}; known are {', '.join(map(repr, classes))}"
+            f"{', '.join(unknown[:8])}; known are {known}"
         )
-    return np.array([classes[v] for v in values], np.uint8)
+    if wrong := [i for i in classes.values() if not 0 <= i <= IGNORE]:
+        raise InputError(f"class ids must be 0 to {IGNORE}, got {wrong}")
+    return np.array([classes[value] for value in values], np.uint8)
 
 
-def _on_grid(geometry, crs, affine, height, width, source) -> np.ndarray:
-    """The polygonal parts in the grid's CRS, None for those surely outside."""
+def _on_grid(
+    geometry: geopandas.GeoSeries,
+    crs: CRS | None,
+    bounds: tuple[float, float, float, float],
+    source: str,
+) -> np.ndarray:
+    """The polygonal parts in the grid's CRS, empty where they lie elsewhere."""
     if (geometry.crs is None) != (crs is None):
         bare = source if geometry.crs is None else "the raster"
-        raise InputError(f"{bare}: no CRS, so polygons and raster cannot be matched")
-    if crs is not None:
-        geometry = geometry.to_crs(crs.to_wkt())
-    shapes = geometry.to_numpy().copy()
-    broken = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
+        raise InputError(
+            f"{bare}: no CRS, so polygons and raster cannot be laid on each other; "
+            "give both one (gdal_edit, ogr2ogr)"
+        )
+    if crs is None:
+        return _polygonal(geometry.to_numpy())
+    other = pyproj.CRS.from_wkt(crs.to_wkt())
+    if geometry.crs == other:
+        return _polygonal(geometry.to_numpy())
+    shapes = geometry.to_numpy()
+    box = _bounds_in(geometry.crs, crs, bounds)
+    if box is None:
+        shapes = _polygonal(shapes)
+    else:
+        # A country's outline need not exist in a UTM zone, its part here does; and
+        # between two vertices far apart a straight line would bend.
+        near = shapely.intersects(shapely.envelope(shapes), box)
+        shapes = np.where(near, shapes, None)
+        shapes = shapely.clip_by_rect(_polygonal(shapes), *box.bounds)
+        shapes = shapely.segmentize(shapes, box.length / 256)
+    shapes = geopandas.GeoSeries(shapes, crs=geometry.crs).to_crs(other).to_numpy()
+    finite = np.isfinite(shapely.bounds(shapes)).all(axis=1)
+    return np.where(finite, shapes, None)
+
+
+def _bounds_in(target, crs, bounds):
+    """The box around `bounds` in another CRS with a margin, None where it has none."""
+    try:
+        box = rasterio.warp.transform_bounds(crs, target.to_wkt(), *bounds)
+    except CRSError:
+        return None
+    left, bottom, right, top = box
+    if not np.isfinite(box).all() or left >= right or bottom >= top:
+        return None
+    return shapely.box(*box).buffer(0.1 * max(right - left, top - bottom)).envelope
+
+
+def _polygonal(shapes: np.ndarray) -> np.ndarray:
+    """Repairs what is invalid and keeps of it what has an area."""
+    shapes = shapely.force_2d(shapes)
+    broken = ~(shapely.is_valid(shapes) | shapely.is_missing(shapes))
     shapes[broken] = shapely.make_valid(shapes[broken])
+    kinds = shapely.get_type_id(shapes)
+    for i in np.flatnonzero((kinds != POLYGON) & (kinds != MULTIPOLYGON)):
+        parts = [
+            part
+            for part in shapely.get_parts(shapely.get_parts(shapes[i]))
+            if shapely.get_type_id(part) == POLYGON
+        ]
+        shapes[i] = shapely.MultiPolygon(parts)
     return shapes

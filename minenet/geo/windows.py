@@ -1,9 +1,8 @@
 """Windows as integer algebra: where to cut a scene, and what sticks out of it.
 
-A window is an immutable rectangle of pixels. It may reach beyond its scene on any side:
-readers report such pixels as invalid and predictors mirror them, so that every window of
-a job has one size and one compiled program serves them all. Ragged last tiles, as in
-`rasterio.windows`, are what this module exists to avoid.
+A window is an immutable rectangle of pixels. It may reach beyond its scene on any
+side: readers report such pixels as invalid and predictors mirror them, so that every
+window of a job has one size and one compiled program serves them all.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def grid(
 
     >>> [w.row for w in grid(10, 4, size=4)]
     [0, 4, 8]
-    >>> [w.col for w in grid(4, 10, size=4, stride=3, margin=1)]
+    >>> [w.col for w in grid(1, 10, size=4, stride=3, margin=(0, 1))]
     [-1, 2, 5, 8]
     """
     (rows, cols), (row_margin, col_margin) = pair(size), pair(margin)
@@ -132,6 +131,8 @@ def strips(height: int, width: int, *, rows: int) -> list[Window]:
     >>> [(s.row, s.height) for s in strips(5, 9, rows=2)]
     [(0, 2), (2, 2), (4, 1)]
     """
+    if rows < 1:
+        raise ValueError(f"rows must be positive, got {rows}")
     return [
         Window(row, 0, min(rows, height - row), width) for row in range(0, height, rows)
     ]
@@ -184,7 +185,7 @@ def padding(
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns `((top, bottom), (left, right))`, what a window lacks at each edge.
 
-    It is the `pad_width` that brings the array of `clip(...)` back to the window's size.
+    It is the `pad_width` that brings the array of `clip` back to the window's size.
 
     Raises:
         ValueError: a window that shares no pixel with the scene.

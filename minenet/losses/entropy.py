@@ -23,9 +23,8 @@ def binary_cross_entropy(
     """Returns the mean sigmoid cross-entropy over pixels and classes.
 
     With logit x, target t and positive weight q, one pixel costs
-    `-q t log σ(x) - (1 - t) log σ(-x) = (1 - t) x + (1 + (q - 1) t) softplus(-x)`,
-    the right side finite for any x and with a single transcendental, as in
-    TensorFlow's `weighted_cross_entropy_with_logits`.
+    `-q t log σ(x) - (1 - t) log σ(-x)`, where `-log σ(x) = softplus(-x)` is finite for
+    any x. The form with a single softplus, as TensorFlow has it, cancels far from 0.
 
     Args:
         logits: `[B, H, W, K]`.
@@ -44,8 +43,8 @@ def binary_cross_entropy(
     """
     logits, target, weight = masking.clean(logits, target, weight)
     ratio = masking.per_class(positive_weight, logits, "positive_weight")
-    cost = (1 - target) * logits
-    cost += (1 + (ratio - 1) * target) * jax.nn.softplus(-logits)
+    missed = ratio * target * jax.nn.softplus(-logits)
+    cost = missed + (1 - target) * jax.nn.softplus(logits)
     return masking.mean(cost.mean(axis=-1), weight)
 
 

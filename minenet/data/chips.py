@@ -1,0 +1,99 @@
+"""The index of chips: every window of every scene with what it holds, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from minenet.data import bands
+from minenet.data.scenes import Scene
+from minenet.geo import raster, windows
+from minenet.geo.windows import Window
+from minenet.types import IGNORE
+
+
+def known(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns labels `[H, W]` with 255 wherever a pixel does not count.
+
+    A pixel counts if its class is known and at least one band is valid: the bands that
+    are not valid become 0 after normalisation, the others still tell something.
+    """
+    some = np.zeros(labels.shape, bool)
+    for i in range(image.shape[-1]):  # numpy reduces a short last axis 20 times slower
+        some |= np.isfinite(image[..., i])
+        if some.all():
+            return labels
+    return np.where(some, labels, np.uint8(IGNORE))
+
+
+def read_labels(scene: Scene, window: Window) -> np.ndarray:
+    """Reads the class ids `[H, W]` of a prepared scene; 255 beyond the edge."""
+    labels, valid = (array[..., 0] for array in raster.read(scene.label, window))
+    return labels if valid.all() else np.where(valid, labels, np.uint8(IGNORE))
+
+
+def index(
+    scene: Scene, stack: bands.Stack, *, size: int, stride: int, ids: int
+) -> pd.DataFrame:
+    """Returns the windows of a scene in which some pixel counts.
+
+    The scene is read once, in strips between the origins of windows; memory does not
+    depend on its height.
+
+    Args:
+        scene: prepared, so that `label` holds class ids.
+        stack: bands to read.
+        size: side of a window in pixels.
+        stride: distance of neighbouring windows, up to `size`.
+        ids: number of classes, the background included.
+
+    Returns:
+        A row a window: `scene, row, col, height, width, valid, share_0 … share_K`.
+        Shares are of all pixels of the window, those beyond the edge too; `valid` is
+        their sum.
+    """
+    grid = windows.grid(scene.height, scene.width, size=size, stride=stride)
+    cols = np.array(sorted({w.col for w in grid}))
+    ends = np.minimum(cols + size, scene.width)
+    strip = np.full((0, scene.width), IGNORE, np.uint8)
+    begin, records = 0, []
+    for row in sorted({w.row for w in grid}):
+        stop = min(row + size, scene.height)
+        new = Window(begin + len(strip), 0, stop - begin - len(strip), scene.width)
+        fresh = known(bands.read(scene.images, stack, new), read_labels(scene, new))
+        strip = np.concatenate([strip[row - begin :], fresh])
+        begin = row
+        # Columns first, then running sums: the cost does not grow with the overlap.
+        counts = np.stack([(strip == i).sum(0) for i in range(ids)])
+        sums = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
+        shares = (sums[:, ends] - sums[:, cols]).T / size**2
+        for col, share in zip(cols.tolist(), shares, strict=True):
+            if share.any():
+                records.append((scene.name, row, col, size, size, share.sum(), *share))
+    return pd.DataFrame(records, columns=columns(ids))
+
+
+def columns(ids: int) -> list[str]:
+    """Returns the names of the columns that `index` fills."""
+    first = ["scene", "row", "col", "height", "width", "valid"]
+    return [*first, *(f"share_{i}" for i in range(ids))]
+
+
+def window(row) -> Window:
+    """Returns the window of a row of the index."""
+    return Window(int(row.row), int(row.col), int(row.height), int(row.width))
+
+
+def positive(index: pd.DataFrame) -> np.ndarray:
+    """Tells of each window whether it holds a class that is not the background."""
+    shares = [c for c in index.columns if c.startswith("share_") and c != "share_0"]
+    return (index[shares] > 0).any(axis=1).to_numpy()
+
+
+def by_scene(scenes: Sequence[Scene], index: pd.DataFrame):
+    """Yields each scene that has windows in the index, with them."""
+    named = {scene.name: scene for scene in scenes}
+    for name, rows in index.groupby("scene", sort=False):
+        yield named[name], rows

@@ -1,0 +1,93 @@
+"""Classes: how the values that users have become the ids that training counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from minenet.types import IGNORE, InputError, Task
+
+
+def count(task: Task, classes: Sequence[str]) -> int:
+    """Returns how many ids there are: background and mine, or all exclusive classes."""
+    return 2 if task == "binary" else len(classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How values become class ids.
+
+    Attributes:
+        ids: value of a mask, or of the polygons' attribute, → id.
+        attribute: column of the polygons, None where every polygon is a mine.
+        all_touched: whether every pixel that a polygon touches belongs to it.
+        ignore_empty: whether a scene without any class was looked at by nobody.
+    """
+
+    ids: Mapping[object, int]
+    attribute: str | None = None
+    all_touched: bool = False
+    ignore_empty: bool = False
+
+
+def rule(
+    task: Task,
+    classes: Sequence[str],
+    values: Mapping[object, int] | None = None,
+    *,
+    attribute: str | None = None,
+    all_touched: bool = False,
+    empty: str = "negative",
+) -> Rule:
+    """Returns the rule that the configuration asks for, checked.
+
+    Args:
+        task: "binary" or "exclusive".
+        classes: names; the first exclusive one is the background.
+        values: value of a mask, or of the polygons' attribute, → id, 255 for what does
+            not count. Keys that look like numbers are numbers, because configurations
+            and JSON make them strings. If None, masks hold ids (binary ones 1 or 255
+            for a mine) and attributes the names of classes.
+        attribute: see `Rule`.
+        all_touched: see `Rule`.
+        empty: "negative" or "ignore", what a scene without any class means.
+
+    Raises:
+        InputError: a task without labels here; an id that is none; another `empty`.
+    """
+    if empty not in ("negative", "ignore"):
+        raise InputError(f"empty: {empty!r}, expected negative or ignore")
+    ids = _ids(task, classes, values)
+    return Rule(ids, attribute, all_touched, ignore_empty=empty == "ignore")
+
+
+def _ids(task, classes, values) -> dict[object, int]:
+    if task not in ("binary", "exclusive"):
+        raise InputError(f"task: {task!r} cannot be prepared; binary or exclusive can")
+    if task == "exclusive" and len(classes) < 2:
+        raise InputError("classes: an exclusive task has a background and more classes")
+    if task == "binary" and len(classes) != 1:
+        raise InputError(f"classes: a binary task has one, got {', '.join(classes)}")
+    ids = count(task, classes)
+    if values is None:
+        names = ("background", *classes) if task == "binary" else tuple(classes)
+        numbers = {0: 0, 1: 1, IGNORE: 1} if task == "binary" else {}
+        named = {name: i for i, name in enumerate(names)}
+        return {i: i for i in (*range(ids), IGNORE)} | numbers | named
+    checked = {}
+    for value, to in values.items():
+        if to not in (*range(ids), IGNORE):
+            raise InputError(
+                f"values: {value!r} → {to!r}, expected an id from 0 to {ids - 1}, or "
+                f"{IGNORE} for what does not count"
+            )
+        checked[_number(value)] = to
+    return checked
+
+
+def _number(value: object) -> object:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+    return int(number) if number.is_integer() else number

@@ -1,0 +1,170 @@
+"""Batches as a pure function of seed and step, the same for any number of processes.
+
+The stream of samples is one sequence. Global batch `t` is its run of `batch_size`
+samples from `t * batch_size`, and process `p` of `n` reads the p-th of n equal parts.
+So a job resumes on another number of hosts with nothing but its step, and each sample
+keeps its number, from which every later draw is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import grain
+import numpy as np
+
+from minenet.data.source import ChipSource, Place
+from minenet.types import Batch, InputError, Sample
+
+
+def train(
+    source: ChipSource,
+    *,
+    batch_size: int,
+    seed: int,
+    process_index: int = 0,
+    process_count: int = 1,
+    positive_share: float = 0.0,
+    jitter: bool = True,
+) -> grain.MapDataset:
+    """Returns the endless stream of this process's parts of the global batches.
+
+    Args:
+        source: chips to draw from, each once an epoch.
+        batch_size: over all processes.
+        seed: decides order and draws.
+        process_index: of this process.
+        process_count: of the job.
+        positive_share: share of samples drawn only from chips that hold a class; the
+            rest is drawn from all. 0 takes chips as they come.
+        jitter: whether to move the origin of each chip by a draw, within its split.
+
+    Returns:
+        `dataset[step]` is a `Batch` of `batch_size // process_count` samples.
+
+    Raises:
+        InputError: no chips; a batch that processes cannot share equally.
+    """
+    local = _local(batch_size, process_index, process_count)
+    if not len(source):
+        raise InputError(f"split {source.split!r}: no chips; change split.shares")
+    if not 0 <= positive_share <= 1:
+        raise InputError(f"positive_share: {positive_share}, expected 0 to 1")
+    order, order_positive, moves = (
+        int(each) for each in np.random.SeedSequence(seed).generate_state(3)
+    )
+    places = _shuffled(source.places, order)
+    positives = [
+        p for p, holds in zip(source.places, source.positive, strict=True) if holds
+    ]
+    if positive_share and positives:
+        chosen = _shuffled(positives, order_positive)
+        if positive_share == 1:
+            places = chosen
+        else:
+            shares = [positive_share, 1 - positive_share]
+            places = grain.MapDataset.mix([chosen, places], shares)
+    if jitter:
+        places = places.random_map(source.move, seed=moves)
+
+    def read(index: int, place: Place) -> Sample:
+        return _numbered(source.read(place), index)
+
+    samples = places.map_with_index(read)
+    return samples.batch(local)[process_index::process_count]
+
+
+class Evaluation(Sequence):
+    """A finite list of this process's batches, each chip of a split once.
+
+    The last global batch is filled with blank chips of weight 0 and index -1, so that
+    every process has equally many batches of one shape. Iterating reads ahead.
+
+    Args:
+        source: chips to read, in the order of the index.
+        batch_size: over all processes.
+        process_index: of this process.
+        process_count: of the job.
+    """
+
+    def __init__(self, source, *, batch_size, process_index=0, process_count=1):
+        local = _local(batch_size, process_index, process_count)
+        count = -(-len(source) // batch_size) * batch_size
+
+        def read(index: int) -> Sample:
+            if index < len(source):
+                return _numbered(source[index], index)
+            return _numbered(source.blank(), -1)
+
+        samples = grain.MapDataset.range(count).map(read)
+        self._batches = samples.batch(local)[process_index::process_count]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, i: int) -> Batch:
+        if not -len(self) <= i < len(self):
+            raise IndexError(i)
+        return self._batches[i % len(self)]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return batches(self._batches)
+
+
+def evaluation(
+    source: ChipSource,
+    *,
+    batch_size: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Evaluation:
+    """Returns the batches of a split for scoring; see `Evaluation`."""
+    return Evaluation(
+        source,
+        batch_size=batch_size,
+        process_index=process_index,
+        process_count=process_count,
+    )
+
+
+def batches(
+    dataset: grain.MapDataset, start: int = 0, *, threads: int = 2, prefetch: int = 4
+) -> Iterator[Batch]:
+    """Yields `dataset[start], dataset[start + 1], …`, read ahead in threads.
+
+    Args:
+        dataset: as `train` returns it.
+        start: the step to begin with, after a resume.
+        threads: batches that are read at the same time.
+        prefetch: batches that wait; memory is this many batches.
+    """
+    options = grain.ReadOptions(
+        num_threads=threads, prefetch_buffer_size=max(threads, prefetch)
+    )
+    iterator = iter(dataset[start:].to_iter_dataset(options))
+    try:
+        yield from iterator
+    finally:
+        iterator.close()
+
+
+def _shuffled(places: Sequence[Place], seed: int) -> grain.MapDataset:
+    return grain.MapDataset.source(places).shuffle(seed=seed).repeat()
+
+
+def _numbered(sample: Sample, index: int) -> Sample:
+    # Draws are keyed by 32 bits: two billion samples on, numbers begin again.
+    return {**sample, "index": np.int32(index % 2**31 if index >= 0 else index)}
+
+
+def _local(batch_size: int, process_index: int, process_count: int) -> int:
+    if batch_size < 1 or batch_size % process_count:
+        raise InputError(
+            f"batch_size: {batch_size} cannot be shared by {process_count} processes; "
+            "choose a multiple"
+        )
+    if not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index={process_index} is not below process_count={process_count}"
+        )
+    return batch_size // process_count

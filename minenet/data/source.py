@@ -1,0 +1,117 @@
+"""Chips on demand: a random-access source over the index, straight from GeoTIFFs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minenet.data import bands, chips
+from minenet.geo.windows import Window
+from minenet.types import IGNORE, Sample, Task
+
+if TYPE_CHECKING:
+    from minenet.data.prepare import Prepared
+
+
+class Place(NamedTuple):
+    """Where a chip is cut, cheap to shuffle and to move before anything is read.
+
+    Attributes:
+        scene: its place among the prepared scenes.
+        row: origin, in pixels.
+        col: origin, in pixels.
+        reach: pixels that the origin may move each way and stay in its split.
+    """
+
+    scene: int
+    row: int
+    col: int
+    reach: int
+
+
+class ChipSource:
+    """The chips of one split; `source[i]` is a sample without its `index`.
+
+    Grain calls this a random-access data source. It can be pickled, for it holds no
+    open file: readers live in `geo.handles`, one pool a process.
+
+    Args:
+        prepared: what to cut chips from.
+        split: "train", "validation" or "test".
+    """
+
+    def __init__(self, prepared: Prepared, *, split: str):
+        rows = prepared.index[prepared.index.split == split]
+        numbers = {scene.name: i for i, scene in enumerate(prepared.scenes)}
+        self.split = split
+        self.size = prepared.chip_size
+        self.positive = chips.positive(rows)
+        self.places = [
+            Place(numbers[row.scene], int(row.row), int(row.col), int(row.reach))
+            for row in rows.itertuples()
+        ]
+        self._task: Task = prepared.task
+        self._classes = len(prepared.classes)
+        self._stack = prepared.stack
+        self._scenes = prepared.scenes
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, i: int) -> Sample:
+        return self.read(self.places[i])
+
+    def __repr__(self) -> str:
+        return f"ChipSource({self.split}, {len(self)} chips of {self.size}²)"
+
+    def move(self, place: Place, generator: np.random.Generator) -> Place:
+        """Returns a place near `place`, in the same split.
+
+        It never reaches farther beyond the scene's edge than `place` did.
+        """
+        scene = self._scenes[place.scene]
+        row = _moved(place.row, scene.height - self.size, place.reach, generator)
+        col = _moved(place.col, scene.width - self.size, place.reach, generator)
+        return place._replace(row=row, col=col)
+
+    def read(self, place: Place) -> Sample:
+        """Returns the chip at `place`: image with NaN, target, weight."""
+        scene = self._scenes[place.scene]
+        window = Window(place.row, place.col, self.size, self.size)
+        image = bands.read(scene.images, self._stack, window)
+        labels = chips.known(image, chips.read_labels(scene, window))
+        return {
+            "image": image,
+            "target": one_hot(labels, task=self._task, classes=self._classes),
+            "weight": (labels != IGNORE).astype(np.float32),
+        }
+
+    def blank(self) -> Sample:
+        """Returns a chip that counts for nothing, to fill the last batch."""
+        shape = self.size, self.size
+        return {
+            "image": np.full((*shape, len(self._stack.names)), np.nan, np.float32),
+            "target": np.zeros((*shape, self._classes), np.float32),
+            "weight": np.zeros(shape, np.float32),
+        }
+
+
+def one_hot(labels: np.ndarray, *, task: Task, classes: int) -> np.ndarray:
+    """Returns ids `[H, W]` as `[H, W, K]` float32; all 0 where the id is 255.
+
+    >>> one_hot(np.array([[0, 1, 255]]), task="binary", classes=1)[0, :, 0].tolist()
+    [0.0, 1.0, 0.0]
+    """
+    first = 1 if task == "binary" else 0
+    target = np.empty((*labels.shape, classes), np.float32)
+    for k in range(classes):
+        target[..., k] = labels == k + first
+    return target
+
+
+def _moved(origin: int, inside: int, reach: int, generator) -> int:
+    """Draws an origin within reach; `inside` is the last that stays in the scene."""
+    low = max(origin - reach, min(origin, 0))
+    high = min(origin + reach, max(origin, inside))
+    return int(generator.integers(low, high + 1))

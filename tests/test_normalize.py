@@ -1,0 +1,132 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from jax.test_util import check_grads
+
+from minenet.ops import normalize
+from minenet.types import InputError
+
+STATISTICS = {
+    "bands": [
+        {"mean": 5.0, "std": 2.0, "min": 0.0, "max": 10.0, "p2": 1.0, "p98": 9.0},
+        {"mean": -3.0, "std": 0.5, "min": -6.0, "max": -2.0, "p2": -5.0, "p98": -2.5},
+    ]
+}
+KINDS = [*normalize.KINDS, 100.0, "10000", (10.0, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "expected"),
+    [
+        ("zscore", [7.0, -3.5], [1.0, -1.0]),
+        ("percentile", [5.0, -9.0], [0.5, 0.0]),
+        ("minmax", [20.0, -5.0], [2.0, 0.25]),
+        (100.0, [50.0, 10.0], [0.5, 0.1]),
+        ("100", [50.0, 10.0], [0.5, 0.1]),
+        ((10.0, 2.0), [50.0, 10.0], [5.0, 5.0]),
+    ],
+)
+def test_each_kind_by_hand(kind, raw, expected):
+    made = normalize.from_statistics(kind, STATISTICS)
+    np.testing.assert_allclose(normalize.apply(np.array(raw), made), expected, 1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    image=hnp.arrays(
+        np.float32,
+        (3, 4, 2),
+        elements=st.one_of(
+            st.floats(-1e6, 1e6, width=32),
+            st.sampled_from([np.nan, np.inf, -np.inf]),
+        ),
+    )
+)
+def test_the_result_is_finite_and_zero_where_invalid(kind, image):
+    made = normalize.from_statistics(kind, STATISTICS)
+    result = np.asarray(normalize.apply(image, made))
+    assert np.isfinite(result).all() and result.dtype == np.float32
+    assert (result[~np.isfinite(image)] == 0).all()
+    others = np.where(np.isfinite(image), image, 1e3)
+    unchanged = np.asarray(normalize.apply(others, made))
+    valid = np.isfinite(image)
+    np.testing.assert_array_equal(result[valid], unchanged[valid])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_round_trip_is_exact(kind):
+    made = normalize.from_statistics(kind, STATISTICS)
+    back = normalize.from_dict(json.loads(json.dumps(normalize.to_dict(made))))
+    for one, other in zip(made, back, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert type(one) is type(other)
+
+
+def test_zscore_gives_mean_zero_and_deviation_one():
+    image = np.random.default_rng(0).normal(900, 30, (50, 60, 3)) * [1, 2, 3]
+    made = normalize.zscore(image.mean((0, 1)), image.std((0, 1)))
+    result = np.asarray(normalize.apply(image, made))
+    np.testing.assert_allclose(result.mean((0, 1)), 0, atol=1e-4)
+    np.testing.assert_allclose(result.std((0, 1)), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float64])
+def test_any_dtype_of_a_raster(dtype):
+    image = np.array([[3, 100]]).astype(dtype)
+    result = normalize.apply(image, normalize.fixed(100, num_bands=2))
+    np.testing.assert_allclose(result, [[0.03, 1.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", normalize.KINDS)
+def test_constant_and_empty_bands_become_zero(kind):
+    same = dict.fromkeys(("mean", "min", "max", "p2", "p98"), 7.0) | {"std": 0.0}
+    empty = dict.fromkeys(same, None)
+    made = normalize.from_statistics(kind, {"bands": [same, empty]})
+    result = normalize.apply(np.array([[7.0, np.nan]]), made)
+    np.testing.assert_array_equal(result, [[0.0, 0.0]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_jit_is_eager_is_vmap(kind):
+    image = np.random.default_rng(0).normal(0, 9, (4, 5, 6, 2)).astype(np.float32)
+    image[0, 0] = np.nan
+    made = normalize.from_statistics(kind, STATISTICS)
+    with jax.numpy_rank_promotion("raise"):
+        eager = normalize.apply(image, made)
+        jitted = jax.jit(normalize.apply)(image, made)
+        mapped = jax.vmap(lambda x: normalize.apply(x, made))(image)
+    np.testing.assert_allclose(eager, jitted, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(eager, mapped, rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_are_right_and_none_comes_through_nan():
+    made = normalize.from_statistics("zscore", STATISTICS)
+    image = jnp.array([[4.0, -2.0], [jnp.nan, 1.0]])
+    gradient = jax.grad(lambda x: (normalize.apply(x, made) ** 2).sum())(image)
+    assert gradient[1, 0] == 0 and jnp.isfinite(gradient).all()
+    # The normaliser's own too, where the clean before and the mask after both matter.
+    offset, scale, *_ = jax.grad(lambda n: normalize.apply(image, n).sum())(made)
+    np.testing.assert_allclose(offset, [-0.5, -4.0])
+    np.testing.assert_allclose(scale, [0.25, -4.0 - 16.0], rtol=1e-6)
+    check_grads(
+        lambda x: normalize.apply(x, made), (image[:1],), order=1, rtol=1e-2, atol=1e-2
+    )
+
+
+def test_errors_name_what_is_wrong():
+    with pytest.raises(InputError, match="'zcore'.*zscore, percentile, minmax"):
+        normalize.from_statistics("zcore", STATISTICS)
+    with pytest.raises(InputError, match="normalize=0: .* positive"):
+        normalize.from_statistics(0, STATISTICS)
+    with pytest.raises(InputError, match="normalize=nan: .* positive"):
+        normalize.from_statistics("nan", STATISTICS)
+    with pytest.raises(InputError, match="3 scales for 2 bands"):
+        normalize.from_statistics((1.0, 2.0, 3.0), STATISTICS)
+    with pytest.raises(ValueError, match=r"shape=\(4, 4, 3\).*2 bands"):
+        normalize.apply(np.zeros((4, 4, 3)), normalize.fixed(1.0, num_bands=2))

@@ -1,0 +1,57 @@
+"""Small scenes with known content, for tests of what reads and divides them."""
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+
+from minenet.geo import handles
+
+UTM = CRS.from_epsg(32723)
+
+
+def at(x_m=0.0, y_m=0.0, gsd_m=10.0):
+    """The affine of a scene whose top left corner lies metres from a fixed point."""
+    return Affine(gsd_m, 0, 500_000 + x_m, 0, -gsd_m, 8_000_000 + y_m)
+
+
+def save(path, image, *, names=None, **options):
+    """Writes with rasterio itself, so that no test reads only what we wrote."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = image[..., None] if image.ndim == 2 else image
+    height, width, count = image.shape
+    shape = {"height": height, "width": width, "count": count, "dtype": image.dtype}
+    place = {"driver": "GTiff", "crs": UTM, "transform": at()}
+    if path.suffix == ".png":
+        place = {"driver": "PNG"}
+    with handles.open_quietly(path, "w", **shape, **place | options) as file:
+        file.write(np.moveaxis(image, -1, 0))
+        if names:
+            file.descriptions = names
+    return path
+
+
+def picture(height=64, width=64, count=3, seed=0):
+    """An image in which no value is 0."""
+    generator = np.random.default_rng(seed)
+    return generator.integers(1, 999, (height, width, count)).astype(np.uint16)
+
+
+def mask(height=64, width=64, seed=0, share=0.2):
+    """A mask with a rectangle of ones that covers about `share`."""
+    generator = np.random.default_rng(seed)
+    found = np.zeros((height, width), np.uint8)
+    rows, cols = (max(1, int(n * share**0.5)) for n in (height, width))
+    row, col = generator.integers(height - rows + 1), generator.integers(width - cols + 1)
+    found[row : row + rows, col : col + cols] = 1
+    return found
+
+
+def folder(path, count=6, size=64, apart_m=10_000.0, **options):
+    """Writes `img/img_<i>.tif` and `mask/mask_<i>.tif` at distinct places."""
+    for i in range(count):
+        place = {"transform": at(x_m=i * apart_m)}
+        save(path / "img" / f"img_{i}.tif", picture(size, size, seed=i), **place | options)
+        save(path / "mask" / f"mask_{i}.tif", mask(size, size, seed=i), **place)
+    return {"images": path / "img", "masks": path / "mask"}
+
+
