@@ -89,7 +89,9 @@ def test_values_are_scaled_when_asked_for(tmp_path):
 
 
 def test_bands_that_differ_must_be_chosen(rgb, plain, tmp_path):
-    other = tiles.save(tmp_path / "d.tif", tiles.picture(), names=("red", "nir", "swir"))
+    other = tiles.save(
+        tmp_path / "d.tif", tiles.picture(), names=("red", "nir", "swir")
+    )
     for second in plain, other:
         with pytest.raises(InputError, match=r"\.tif: bands .*a\.tif has blue, green"):
             bands.select(infos([rgb], [second]))

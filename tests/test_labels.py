@@ -154,7 +154,9 @@ def test_a_scene_that_no_polygon_meets_is_empty(image, tmp_path, empty):
     assert made.empty and made.ignored == (empty == "ignore")
     named = {"a": image}
     labels.check_any([made, dataclasses.replace(made, empty=False)], polygons, named)
-    with pytest.raises(InputError, match=r"1 polygons .* touch none of 1 scenes.*a\.tif"):
+    with pytest.raises(
+        InputError, match=r"1 polygons .* touch none of 1 scenes.*a\.tif"
+    ):
         labels.check_any([made], polygons, named)
     with pytest.raises(InputError, match="no pixel of any class in 1 scenes"):
         labels.check_any([made], None, named)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax.test_util import check_grads
@@ -38,6 +38,7 @@ def test_each_kind_by_hand(kind, raw, expected):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40, deadline=None)
 @given(
     image=hnp.arrays(
         np.float32,

@@ -56,7 +56,9 @@ def test_two_candidates_are_no_partner():
 
 
 def test_scenes_with_masks(tmp_path):
-    touch(tmp_path, "img/img_2.tif", "img/img_10.tif", "gt/mask_2.png", "gt/mask_10.png")
+    touch(
+        tmp_path, "img/img_2.tif", "img/img_10.tif", "gt/mask_2.png", "gt/mask_10.png"
+    )
     touch(tmp_path, "img/img_2.tif.aux.xml", "img/.img_3.part.tif", "img/mines.gpkg")
     found = discover(tmp_path, "img", masks="gt")
     assert [scene.name for scene in found] == ["img_10", "img_2"]
@@ -67,7 +69,9 @@ def test_scenes_with_masks(tmp_path):
 
 def test_image_folders_stack_in_the_order_named(tmp_path):
     for i in "1", "2":
-        touch(tmp_path, f"S2/S2_after_{i}.png", f"S1/S1_after_{i}.png", f"M/mask_{i}.png")
+        touch(
+            tmp_path, f"S2/S2_after_{i}.png", f"S1/S1_after_{i}.png", f"M/mask_{i}.png"
+        )
     found = discover(tmp_path, "S2", "S1", masks="M")
     assert [scene.images for scene in found] == [
         (str(tmp_path / f"S2/S2_after_{i}.png"), str(tmp_path / f"S1/S1_after_{i}.png"))
@@ -83,12 +87,16 @@ def test_a_glob_finds_folders_and_their_splits(tmp_path):
         ("training_tile_1", "train"),
         ("validation_tile_1", "validation"),
     ]
-    assert all(s.label == s.images[0].replace("images", "masks")[:-3] + "png" for s in found)
+    assert all(
+        s.label == s.images[0].replace("images", "masks")[:-3] + "png" for s in found
+    )
 
 
 @pytest.mark.parametrize("excluded", ["23", "img_23"])
 def test_excluded_scenes_are_left_out_with_their_masks(tmp_path, excluded):
-    touch(tmp_path, "img/img_2.tif", "img/img_23.tif", "gt/mask_2.tif", "gt/mask_23.tif")
+    touch(
+        tmp_path, "img/img_2.tif", "img/img_23.tif", "gt/mask_2.tif", "gt/mask_23.tif"
+    )
     found = discover(tmp_path, "img", masks="gt", exclude=[excluded])
     assert [scene.name for scene in found] == ["img_2"]
 

@@ -41,7 +41,10 @@ def mask(height=64, width=64, seed=0, share=0.2):
     generator = np.random.default_rng(seed)
     found = np.zeros((height, width), np.uint8)
     rows, cols = (max(1, int(n * share**0.5)) for n in (height, width))
-    row, col = generator.integers(height - rows + 1), generator.integers(width - cols + 1)
+    row, col = (
+        generator.integers(height - rows + 1),
+        generator.integers(width - cols + 1),
+    )
     found[row : row + rows, col : col + cols] = 1
     return found
 
@@ -50,8 +53,10 @@ def folder(path, count=6, size=64, apart_m=10_000.0, **options):
     """Writes `img/img_<i>.tif` and `mask/mask_<i>.tif` at distinct places."""
     for i in range(count):
         place = {"transform": at(x_m=i * apart_m)}
-        save(path / "img" / f"img_{i}.tif", picture(size, size, seed=i), **place | options)
+        save(
+            path / "img" / f"img_{i}.tif",
+            picture(size, size, seed=i),
+            **place | options,
+        )
         save(path / "mask" / f"mask_{i}.tif", mask(size, size, seed=i), **place)
     return {"images": path / "img", "masks": path / "mask"}
-
-

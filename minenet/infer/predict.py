@@ -13,7 +13,7 @@ import numpy as np
 from minenet import models
 from minenet.infer.bundle import Bundle
 from minenet.ops import normalize
-from minenet.ops.augment import orient
+from minenet.ops.geometry import orient
 from minenet.train import sharding
 
 Predict = Callable[[np.ndarray], np.ndarray]

@@ -9,15 +9,15 @@ from minenet.data.synthetic import noise
 
 SPECTRA = {
     # Reflectance in blue, green, red, near infrared and two short-wave infrareds.
-    "forest": (0.028, 0.045, 0.030, 0.270, 0.130, 0.060),
-    "grass": (0.050, 0.080, 0.072, 0.260, 0.220, 0.130),
-    "crop": (0.040, 0.075, 0.050, 0.400, 0.180, 0.090),
+    "forest": (0.030, 0.056, 0.032, 0.270, 0.130, 0.060),
+    "grass": (0.052, 0.092, 0.080, 0.260, 0.220, 0.130),
+    "crop": (0.042, 0.088, 0.048, 0.400, 0.180, 0.090),
     "stubble": (0.080, 0.110, 0.140, 0.230, 0.300, 0.220),
     "soil": (0.085, 0.120, 0.170, 0.250, 0.340, 0.290),
-    "red_soil": (0.060, 0.088, 0.160, 0.240, 0.320, 0.260),
-    "sand": (0.150, 0.190, 0.235, 0.300, 0.370, 0.330),
+    "red_soil": (0.062, 0.092, 0.145, 0.235, 0.320, 0.260),
+    "sand": (0.115, 0.148, 0.185, 0.260, 0.340, 0.300),
     "rock": (0.110, 0.138, 0.168, 0.210, 0.280, 0.250),
-    "tailings": (0.165, 0.195, 0.225, 0.260, 0.300, 0.220),
+    "tailings": (0.125, 0.150, 0.175, 0.230, 0.280, 0.210),
     "water": (0.045, 0.045, 0.030, 0.018, 0.010, 0.006),
     "river": (0.070, 0.095, 0.090, 0.050, 0.016, 0.010),
     "pond": (0.070, 0.120, 0.095, 0.045, 0.015, 0.010),
@@ -86,7 +86,9 @@ def _fields(generator, image, farmed) -> None:
     fields = np.array([SPECTRA[cover] for cover in covers], np.float32)[kind[number]]
     fields *= (shade[number] * furrow)[..., None]
     share = farmed * np.clip(border - 0.6, 0, 1)
-    image += (fields - image) * share[..., None]
+    # Between the fields run hedges and tracks.
+    mix(image, "grass", farmed * 0.8)
+    image += (fields - image) * (0.9 * share)[..., None]
 
 
 def _outcrops(generator, image, farmed) -> None:

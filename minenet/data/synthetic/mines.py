@@ -61,9 +61,10 @@ def dig(
     soil = generator.choice(["rock", "soil", "red_soil", "tailings"])
     land.mix(ground, soil, np.full(shape, 0.92))
     # Benches follow the outline: bright floors, dark faces.
-    period = generator.uniform(4.0, 7.0)
-    bench = np.sin(2 * np.pi * (depth + 1.5 * smooth) / period)
-    ground *= (1 + 0.16 * bench + 0.05 * rough)[..., None].clip(0.4, 1.7)
+    period = generator.uniform(5.0, 9.0)
+    bench = np.sin(2 * np.pi * (depth + 2.5 * smooth + 0.8 * rough) / period)
+    worked = np.clip(0.5 + noise.fractal(generator, shape, slope=2.6), 0, 1)
+    ground *= (1 + 0.10 * worked * bench + 0.08 * rough)[..., None].clip(0.4, 1.7)
     deepest = float(depth.max())
     land.mix(ground, "tailings", 0.9 * ((smooth > 0.9) & (depth > 3)))
     pit = ndimage.gaussian_filter(((smooth < -0.8) & (depth > 4)).astype(float), 0.7)
@@ -76,7 +77,7 @@ def dig(
     ground += (view - ground) * (kept * 0.85)[..., None]
     for _ in range(2 + int(deepest > 15)):
         road = noise.path(generator, shape, wander=0.5)
-        land.mix(ground, "sand", 0.7 * land.soft(road, 1.3))
+        land.mix(ground, "sand", 0.45 * land.soft(road, 1.2))
     share = np.clip(depth - 0.3 * rough, 0, 1.2) / 1.2 * inside
     view += (ground - view) * share[..., None]
 
