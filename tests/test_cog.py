@@ -122,6 +122,13 @@ def test_pixels_never_written_hold_nodata(tmp_path):
     assert (image[~valid] == 255).all()
 
 
+@pytest.mark.parametrize("cog", [True, False])
+def test_a_fourth_band_of_bytes_is_no_alpha_band(tmp_path, cog):
+    save(tmp_path / "four.tif", random_image(9, 9, 4, "uint8"), cog=cog)
+    with handles.opened(tmp_path / "four.tif") as file:
+        assert {role.name for role in file.colorinterp} <= {"gray", "undefined"}
+
+
 @pytest.mark.parametrize("name", ["scene.tif", "scene [1].tif"])
 def test_a_failure_leaves_what_stood_there(tmp_path, name):
     path = tmp_path / name
@@ -141,16 +148,18 @@ NO_SPACE = """
 import os, resource, sys
 import numpy as np
 from affine import Affine
-from minenet.geo import raster
+from minenet.geo import cog, raster
 from minenet.types import InputError
 
-path, limit, cog = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
+path, limit, layout = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+if layout == "filled meanwhile":
+    cog._reserve = lambda *_: None
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 image = np.random.default_rng(0).random((700, 700, 1)).astype(np.float32)
 try:
     with raster.create(
         path, height=700, width=700, count=1, dtype="float32", crs=None,
-        affine=Affine.identity(), cog=cog,
+        affine=Affine.identity(), cog=layout == "cog",
     ) as write:
         for row in range(0, 700, 100):
             write(image[row : row + 100], row)
@@ -164,15 +173,15 @@ else:
 """
 
 
-@pytest.mark.parametrize("cog", [True, False])
-def test_without_space_a_file_is_whole_or_not_at_all(tmp_path, cog):
+@pytest.mark.parametrize("layout", ["cog", "plain", "filled meanwhile"])
+def test_without_space_a_file_is_whole_or_not_at_all(tmp_path, layout):
     # The plain tiled file takes 4.2 MB, the COG of noise less or, with overviews, more.
     outcomes = []
     for limit in (1_000, 4_100_000, 4_200_000, 4_400_000, 20_000_000):
         folder = tmp_path / str(limit)
         folder.mkdir()
         done = subprocess.run(
-            [sys.executable, "-c", NO_SPACE, folder / "map.tif", str(limit), str(cog)],
+            [sys.executable, "-c", NO_SPACE, folder / "map.tif", str(limit), layout],
             capture_output=True,
             text=True,
             timeout=60,

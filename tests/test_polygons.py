@@ -91,6 +91,7 @@ def test_simplified_polygons_are_valid_and_do_not_overlap(labels, simplify_m):
     assert found.is_valid.all() and not found.is_empty.any()
     union = shapely.union_all(found.geometry.to_numpy())
     assert union.area == pytest.approx(found.area.sum(), rel=1e-9, abs=1e-6)
+    assert shapely.coverage_is_valid(found.geometry.to_numpy())  # no gaps either
     for row in found.itertuples():
         expected = vector.geodesic_area_m2(row.geometry, UTM)
         assert row.area_m2 == pytest.approx(expected)
@@ -116,6 +117,14 @@ def test_simplification_follows_the_outline_with_fewer_points():
     assert hausdorff.max() < 60
     (left, right) = simple.geometry
     assert left.intersection(right).length == pytest.approx(1600, rel=0.05)
+
+
+def test_neighbours_of_a_long_edge_keep_to_it():
+    labels = np.ones((997, 4), np.uint8)
+    labels[:371, 2:], labels[371:, 2:] = 2, 3
+    found = polygonize(labels, affine=Affine.identity(), simplify_m=0.5)
+    assert shapely.coverage_is_valid(found.geometry.to_numpy())
+    assert found.area.tolist() == [997 * 2, 371 * 2, 626 * 2]
 
 
 def test_holes_are_kept():

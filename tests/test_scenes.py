@@ -30,6 +30,7 @@ def discover(folder, *images, masks=None, **options):
         (["2020_a", "2020_b"], ["2020_a", "2020_b"]),
         (["north", "south"], ["label_north", "label_south"]),
         (["a_1_2", "a_2_2"], ["gt_a_1_2", "gt_a_2_2"]),
+        (["train_img_0", "test_img_0"], ["train_mask_0", "test_mask_0"]),
         (["river"], ["outline"]),
     ],
 )

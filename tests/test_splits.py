@@ -232,10 +232,10 @@ def test_overlapping_boxes_are_one_unit_and_neighbours_are_not(lefts):
 def test_real_tiles_overlap_within_their_groups_alone(real_data):
     root = real_data / "tailings_s2_brazil"
     table = pd.read_csv(root / "index.csv")
-    whole = [[0, 0, 448, 448]]
+    tiles_ = [raster.info(root / f"img_u16/img_{i}.tif") for i in table.i]
     boxes = [
-        footprints.boxes(raster.info(root / f"img_u16/img_{i}.tif"), whole, scene=i)
-        for i in table.i
+        footprints.boxes(tile, [[0, 0, tile.height, tile.width]], scene=i)
+        for i, tile in enumerate(tiles_)
     ]
     boxes = np.concatenate(boxes)
     alone = splits.merge_overlapping(boxes, range(len(table)))

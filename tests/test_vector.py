@@ -139,12 +139,17 @@ class TestRasterize:
             lambda p: np.stack(GRID["affine"] @ p.T, -1),
         )
         assert not bow_tie.is_valid
-        labels = vector.rasterize(frame(ring, parts, bow_tie, None), **GRID)
+        twice = shapely.MultiPolygon([box(30, 0, 6, 6), box(33, 3, 6, 6)])
+        assert not twice.is_valid
+        labels = vector.rasterize(frame(ring, parts, bow_tie, twice, None), **GRID)
         assert labels.dtype == np.uint8
         assert labels[:9, :9].sum() == 81 - 9 and not labels[3:6, 3:6].any()
         assert labels[20:22].sum() == 8
         assert 20 <= labels[:8, 40:48].sum() <= 40
-        assert labels[:, 10:40].sum() == 4
+        assert labels[30:].sum() == 36 + 36 - 9
+        assert labels[:30, 10:40].sum() == 4
+        moved = frame(ring, parts, bow_tie, twice).to_crs(4326)
+        assert (vector.rasterize(moved, **GRID) != labels).sum() <= 8
 
     def test_any_crs_meets_the_grid(self):
         rng = np.random.default_rng(0)

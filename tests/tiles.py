@@ -37,10 +37,10 @@ def picture(height=64, width=64, count=3, seed=0):
 
 
 def mask(height=64, width=64, seed=0, share=0.2):
-    """A mask with a rectangle of ones that covers about `share`."""
+    """A mask with a rectangle of ones that covers about `share`, or none at all."""
     generator = np.random.default_rng(seed)
     found = np.zeros((height, width), np.uint8)
-    rows, cols = (max(1, int(n * share**0.5)) for n in (height, width))
+    rows, cols = (int(n * share**0.5) for n in (height, width))
     row, col = (
         generator.integers(height - rows + 1),
         generator.integers(width - cols + 1),
@@ -49,14 +49,11 @@ def mask(height=64, width=64, seed=0, share=0.2):
     return found
 
 
-def folder(path, count=6, size=64, apart_m=10_000.0, **options):
+def folder(path, count=6, size=64, share=0.2, classes=1):
     """Writes `img/img_<i>.tif` and `mask/mask_<i>.tif` at distinct places."""
     for i in range(count):
-        place = {"transform": at(x_m=i * apart_m)}
-        save(
-            path / "img" / f"img_{i}.tif",
-            picture(size, size, seed=i),
-            **place | options,
-        )
-        save(path / "mask" / f"mask_{i}.tif", mask(size, size, seed=i), **place)
+        place = {"transform": at(x_m=10_000 * i)}
+        save(path / f"img/img_{i}.tif", picture(size, size, seed=i), **place)
+        labels = mask(size, size, i, share) * np.uint8(1 + i % classes)
+        save(path / f"mask/mask_{i}.tif", labels, **place)
     return {"images": path / "img", "masks": path / "mask"}

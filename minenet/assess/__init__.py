@@ -1,0 +1,1 @@
+"""Scores and figures of a trained model on scenes that it has not seen."""

@@ -8,6 +8,7 @@ between two candidates.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -22,11 +23,7 @@ def distinguish(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     >>> distinguish(["S1_train/AFTER", "S2_train/AFTER"])
     ['S1_train', 'S2_train']
     """
-    parts = [Path(path).parts for path in paths]
-    while min(map(len, parts)) > 1 and len({p[0] for p in parts}) == 1:
-        parts = [p[1:] for p in parts]
-    while min(map(len, parts)) > 1 and len({p[-1] for p in parts}) == 1:
-        parts = [p[:-1] for p in parts]
+    parts = _stripped([Path(path).parts for path in paths], keep=1)
     return ["_".join(p) for p in parts]
 
 
@@ -62,8 +59,8 @@ def number(name: str) -> str | None:
 def match(left: Sequence[str], right: Sequence[str]) -> dict[str, str]:
     """Pairs two sets of names by the first rule that leaves none of `left` alone.
 
-    The rules: one name on each side; equal names; equal last numbers; equal remainders
-    after the words that all names of a set begin or end with.
+    The rules: one name on each side; equal names; equal last numbers; equal words
+    where the names of a set differ.
 
     Returns:
         Partner in `right` of each name in `left`; of the rule that pairs most, where
@@ -93,11 +90,21 @@ def _numbers(all_names: Sequence[str]) -> list:
 
 def _remainders(all_names: Sequence[str]) -> list:
     words = [tuple(re.findall(r"\d+|[^\W\d_]+", name)) for name in all_names]
-    while min(map(len, words)) > 0 and len({w[0] for w in words}) == 1:
-        words = [w[1:] for w in words]
-    while min(map(len, words)) > 0 and len({w[-1] for w in words}) == 1:
-        words = [w[:-1] for w in words]
+    if len({len(w) for w in words}) == 1:
+        tell = [len(set(column)) > 1 for column in zip(*words, strict=True)]
+        words = [tuple(itertools.compress(w, tell)) for w in words]
+    else:
+        words = [tuple(w) for w in _stripped(words)]
     return [w or None for w in words]
+
+
+def _stripped(parts: Sequence[Sequence[str]], keep: int = 0) -> list[Sequence[str]]:
+    """Takes off what all begin or end with, as long as more than `keep` are left."""
+    while min(map(len, parts)) > keep and len({p[0] for p in parts}) == 1:
+        parts = [p[1:] for p in parts]
+    while min(map(len, parts)) > keep and len({p[-1] for p in parts}) == 1:
+        parts = [p[:-1] for p in parts]
+    return list(parts)
 
 
 def _inverse(keys: Sequence, all_names: Sequence[str]) -> dict:

@@ -16,6 +16,9 @@ import numpy as np
 from minenet.data.source import ChipSource, Place
 from minenet.types import Batch, InputError, Sample
 
+ENDLESS = 1 << 50
+"""Samples in a stream: more than any job reads, and exact as a float."""
+
 
 def train(
     source: ChipSource,
@@ -149,7 +152,9 @@ def batches(
 
 
 def _shuffled(places: Sequence[Place], seed: int) -> grain.MapDataset:
-    return grain.MapDataset.source(places).shuffle(seed=seed).repeat()
+    # Not without end: Grain's batches of one overflow at the length of infinity.
+    epochs = ENDLESS // len(places)
+    return grain.MapDataset.source(places).shuffle(seed=seed).repeat(epochs)
 
 
 def _numbered(sample: Sample, index: int) -> Sample:

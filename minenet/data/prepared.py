@@ -69,21 +69,28 @@ def save(prepared: Prepared, *, origin: Mapping[str, Any]) -> None:
         prepared: labels must be written already; paths below `out` become relative, so
             that the folder can be moved.
         origin: what it was made from, for `check_origin`.
+
+    Raises:
+        InputError: no space, no permission.
     """
     out = prepared.out
-    with files.replacing(out / "index.csv") as part:
-        prepared.index.to_csv(part, index=False)
-    files.write_json(out / "statistics.json", prepared.statistics)
     scenes = [
         {**dataclasses.asdict(s), "label": os.path.relpath(s.label, out)}
         for s in prepared.scenes
     ]
     facts = {key: getattr(prepared, key) for key in FACTS}
     stack = dataclasses.asdict(prepared.stack)
-    files.write_json(
-        out / "scenes.json",
-        {**facts, "stack": stack, "scenes": scenes, "origin": origin},
-    )
+    facts |= {"stack": stack, "scenes": scenes, "origin": origin}
+    try:
+        with files.replacing(out / "index.csv") as part:
+            prepared.index.to_csv(part, index=False)
+        files.write_json(out / "statistics.json", prepared.statistics)
+        files.write_json(out / "scenes.json", facts)
+    except OSError as error:
+        raise InputError(
+            f"{out}: cannot be written ({error.strerror}); see that the disk has space "
+            "left and that the folder may be written to"
+        ) from error
 
 
 def load(out: str | os.PathLike[str]) -> Prepared:

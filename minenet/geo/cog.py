@@ -81,7 +81,6 @@ def create(
         "blockysize": BLOCK,
         "bigtiff": "if_safer",
         "photometric": "minisblack",  # or GDAL takes a fourth band for alpha
-        "alpha": "no",
     }
     with contextlib.ExitStack() as stack:
         with _told(path):

@@ -17,7 +17,7 @@ from minenet.geo.area import geodesic_areas_m2
 from minenet.types import IGNORE
 
 ROWS = 256
-"""Rows whose probabilities are looked at together; bounds the memory of it."""
+"""Rows that are looked at together where a whole scene would take too much memory."""
 
 
 def polygonize(
@@ -95,14 +95,19 @@ def _patches(
     labels: np.ndarray, background: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers patches from 1: `[H, W]` int32, 0 elsewhere, and the id of each."""
-    patches, ids = np.zeros(labels.shape, np.int32), []
-    for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist():
-        if value in background:
-            continue
+    rows = range(0, len(labels), ROWS)
+    values = set().union(*(np.unique(labels[r : r + ROWS]).tolist() for r in rows))
+    patches, ids = None, []
+    for value in sorted(values.difference(background)):
         here = labels == value
         found, count = ndimage.label(here, output=np.int32)
-        np.add(found, len(ids), out=patches, where=here)
+        if patches is None:  # most maps have one class: no second array of this size
+            patches = found
+        else:
+            np.add(found, len(ids), out=patches, where=here)
         ids += [value] * count
+    if patches is None:
+        patches = np.zeros(labels.shape, np.int32)
     return patches, np.array(ids, int)
 
 
@@ -112,9 +117,6 @@ def _outlines(patches: np.ndarray, count: int) -> np.ndarray:
     mask = patches > 0
     for shape, patch in rasterio.features.shapes(patches, mask=mask, connectivity=4):
         shapes[int(patch) - 1] = shapely.geometry.shape(shape)
-    # A ring may touch itself where pixels meet at a corner.
-    broken = ~shapely.is_valid(shapes)
-    shapes[broken] = shapely.make_valid(shapes[broken])
     return shapes
 
 

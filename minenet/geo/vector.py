@@ -246,7 +246,11 @@ def _polygonal(shapes: np.ndarray) -> np.ndarray:
     """Repairs what is invalid and keeps of it what has an area."""
     shapes = shapely.force_2d(shapes)
     broken = ~(shapely.is_valid(shapes) | shapely.is_missing(shapes))
-    shapes[broken] = shapely.make_valid(shapes[broken])
+    # "structure": parts that overlap stay filled, as who drew them meant; the default
+    # would cut a hole there.
+    shapes[broken] = shapely.make_valid(
+        shapes[broken], method="structure", keep_collapsed=False
+    )
     kinds = shapely.get_type_id(shapes)
     for i in np.flatnonzero((kinds != POLYGON) & (kinds != MULTIPOLYGON)):
         parts = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load as deserialize
+from safetensors.numpy import save as serialize
 
 import minenet
 from minenet import files
@@ -27,6 +29,8 @@ from minenet.ops.normalize import Normalizer
 from minenet.types import InputError, Task
 
 FORMAT = 1
+FACTS, WEIGHTS = "bundle.json", "weights.safetensors"
+AGAIN = "copy the bundle again, or train"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +128,9 @@ def stack(contract: Contract, infos: Sequence[RasterInfo]) -> Stack:
         chosen = contract.numbers
     else:
         raise InputError(
-            f"{name}: {' + '.join(map(str, counts))} band(s), but the model was trained "
-            f"on {' + '.join(map(str, contract.counts))} ({', '.join(contract.names)}); "
-            "give a scene with these"
+            f"{name}: {_sum(counts)} bands, but the model was trained on "
+            f"{_sum(contract.counts)} ({', '.join(contract.names)}); give a scene with "
+            "these"
         )
     return bands_.select(
         [infos], labels=words, bands=list(chosen), scaled=contract.scaled
@@ -134,27 +138,27 @@ def stack(contract: Contract, infos: Sequence[RasterInfo]) -> Stack:
 
 
 def save(folder: Path, bundle: Bundle) -> None:
-    """Writes a bundle; `bundle.json` appears last and names its weights' size."""
+    """Writes a bundle; `bundle.json` appears last and knows its weights by hash."""
     flat = {
         "/".join(path): np.ascontiguousarray(value)
         for path, value in flatten_dict(bundle.variables).items()
     }
-    with files.replacing(folder / "weights.safetensors") as part:
-        save_file(flat, part)
+    weights = serialize(flat)
     facts = {
         field.name: getattr(bundle, field.name)
         for field in dataclasses.fields(bundle)
-        if field.name not in ("variables", "contract", "normalizer")
+        if field.name != "variables"
     }
+    facts |= {
+        "origin": {"minenet": minenet.__version__, **bundle.origin},
+        "contract": dataclasses.asdict(bundle.contract),
+        "normalizer": normalize.to_dict(bundle.normalizer),
+    }
+    hash_ = hashlib.sha256(weights).hexdigest()
+    with files.replacing(folder / WEIGHTS) as part:
+        part.write_bytes(weights)
     files.write_json(
-        folder / "bundle.json",
-        {
-            "format": FORMAT,
-            **facts,
-            "origin": {"minenet": minenet.__version__, **bundle.origin},
-            "contract": dataclasses.asdict(bundle.contract),
-            "normalizer": normalize.to_dict(bundle.normalizer),
-        },
+        folder / FACTS, {"format": FORMAT, **facts, "weights_sha256": hash_}
     )
 
 
@@ -162,32 +166,43 @@ def load(folder: Path) -> Bundle:
     """Returns the bundle of a folder.
 
     Raises:
-        InputError: There is none, it is damaged, or of a later format.
+        InputError: There is none, it is damaged, or of another format.
     """
-    path = folder / "bundle.json"
+    path = folder / FACTS
     if not path.is_file():
         raise InputError(
             f"{folder}: no bundle there; train first, or give the workdir of a run"
         )
-    facts = files.read_json(path)
-    if facts.pop("format") != FORMAT:
-        raise InputError(f"{path}: written by another minenet; this one reads {FORMAT}")
     try:
-        flat = load_file(folder / "weights.safetensors")
-    except (OSError, SafetensorError) as error:
+        facts = files.read_json(path)
+        if facts.pop("format") != FORMAT:
+            raise InputError(
+                f"{path}: not of format {FORMAT}, so of another minenet; use that one"
+            )
+        weights = (folder / WEIGHTS).read_bytes()
+        if hashlib.sha256(weights).hexdigest() != facts.pop("weights_sha256"):
+            raise InputError(f"{folder / WEIGHTS}: not the weights of {FACTS}; {AGAIN}")
+        known = facts.pop("contract")
+        return Bundle(
+            **facts
+            | {
+                "classes": tuple(facts["classes"]),
+                "normalizer": normalize.from_dict(facts["normalizer"]),
+            },
+            contract=Contract(
+                **{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+            ),
+            variables=unflatten_dict(
+                {tuple(k.split("/")): v for k, v in deserialize(weights).items()}
+            ),
+        )
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InputError(
-            f"{folder / 'weights.safetensors'}: cannot be read ({error}); copy the "
-            "bundle again, or train"
+            f"{folder}: a damaged bundle ({' '.join(str(error).split())}); {AGAIN}"
         ) from error
-    given = facts.pop("contract")
-    return Bundle(
-        **facts
-        | {
-            "classes": tuple(facts["classes"]),
-            "normalizer": normalize.from_dict(facts["normalizer"]),
-        },
-        contract=Contract(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-        ),
-        variables=unflatten_dict({tuple(k.split("/")): v for k, v in flat.items()}),
-    )
+
+
+def _sum(counts: Sequence[int]) -> str:
+    return " + ".join(map(str, counts))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -12,33 +13,33 @@ import numpy as np
 
 from minenet import models
 from minenet.infer.bundle import Bundle
-from minenet.ops import normalize
-from minenet.ops.geometry import orient
+from minenet.ops import geometry, normalize
 from minenet.train import sharding
 
-Predict = Callable[[np.ndarray], np.ndarray]
-"""`[n, window, window, C]` float32 with NaN → `[n, window, window, K]` probabilities."""
+Predict = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]
+"""Windows `[w, w, C]` float32 with NaN → their probabilities `[w, w, K]` float32."""
 
 INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
-"""The element of the square's symmetries that undoes each."""
+"""The element of `geometry.orient` that undoes each."""
 
 
 def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
-    """Returns the function that predicts any number of windows.
+    """Returns the function that predicts a stream of windows of one size.
 
     They go through the devices in batches of one shape, cut over all local devices; the
-    last one is filled up. So a job compiles once.
+    last one is filled up. So a job compiles once. A batch is fetched after the next one
+    is dispatched: neither the devices nor the host wait for each other.
 
     Args:
         bundle: The model.
         batch_size: Windows at a time, over all local devices; rounded up to a multiple
             of their number.
-        tta: Whether to average the logits over the eight orientations of a window.
+        tta: Whether to average the logits over the eight orientations of a window
+            (test-time augmentation), for eight times the work.
     """
+    options = dict(bundle.model)
     model = models.build(
-        bundle.model["name"],
-        num_classes=bundle.num_classes,
-        **{k: v for k, v in bundle.model.items() if k != "name"},
+        options.pop("name"), num_classes=bundle.num_classes, **options
     )
     mesh = sharding.mesh(devices=jax.local_devices())
     count = -(-batch_size // mesh.size) * mesh.size
@@ -46,7 +47,7 @@ def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
     variables = jax.device_put(bundle.variables, sharding.replicated(mesh))
     run = jax.jit(
         functools.partial(
-            _probabilities,
+            probabilities,
             apply=model.apply,
             normalizer=bundle.normalizer,
             exclusive=bundle.task == "exclusive",
@@ -55,20 +56,20 @@ def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
         out_shardings=place,
     )
 
-    def predict(image: np.ndarray) -> np.ndarray:
-        done = []
-        for first in range(0, len(image), count):
-            part = image[first : first + count]
-            fill = np.zeros((count - len(part), *part.shape[1:]), part.dtype)
-            batch = jax.device_put(np.concatenate([part, fill]), place)
-            done.append((len(part), run(variables, batch)))
-        # Fetched after all are dispatched: the device does not wait for the host.
-        return np.concatenate([np.asarray(p)[:n] for n, p in done])
+    def predict(windows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        windows, before = iter(windows), []
+        while parts := list(itertools.islice(windows, count)):
+            batch = np.zeros((count, *parts[0].shape), np.float32)
+            np.stack(parts, out=batch[: len(parts)])
+            result = run(variables, jax.device_put(batch, place))
+            yield from before
+            before = _fetched(result, len(parts))
+        yield from before
 
     return predict
 
 
-def _probabilities(
+def probabilities(
     variables: Any,
     image: jax.Array,
     *,
@@ -77,13 +78,21 @@ def _probabilities(
     exclusive: bool,
     tta: bool,
 ) -> jax.Array:
+    """Returns the probabilities `[B, H, W, K]` of an image `[B, H, W, C]` with NaN."""
     image = normalize.apply(image, normalizer)
     if not tta:
         logits = apply(variables, image)
     else:
         logits = jnp.zeros(())
         for element, inverse in enumerate(INVERSE):
-            turned = jax.vmap(functools.partial(orient, element=element))(image)
-            back = functools.partial(orient, element=inverse)
-            logits += jax.vmap(back)(apply(variables, turned)) / len(INVERSE)
+            turn, back = (
+                jax.vmap(functools.partial(geometry.orient, element=e))
+                for e in (element, inverse)
+            )
+            logits += back(apply(variables, turn(image))) / len(INVERSE)
     return jax.nn.softmax(logits) if exclusive else jax.nn.sigmoid(logits)
+
+
+def _fetched(result: jax.Array, count: int) -> Iterator[np.ndarray]:
+    """Waits for the device when the first window is asked for, not before."""
+    yield from np.asarray(result)[:count]

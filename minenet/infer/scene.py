@@ -1,49 +1,31 @@
-"""Whole scenes, strip by strip: memory depends on the width, never on the height."""
+"""From a scene to its map: three files that appear together or not at all."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from minenet.data import bands
-from minenet.geo import raster, vector, windows
-from minenet.data.bands import Stack
-from minenet.geo.raster import RasterInfo
-from minenet.geo.windows import Window
-from minenet.infer import blend
-from minenet.infer import bundle as bundle_
+from minenet.geo import raster, vector
 from minenet.infer.bundle import Bundle
+from minenet.infer.mosaic import Scene, open_scene, strips, whole
 from minenet.infer.predict import Predict
 from minenet.types import IGNORE, InputError
 
-GROUP = 32
-"""Windows handed to the predictor at a time: bounds the memory of a wide scene."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """The images of one place, and how to read the model's bands from them."""
-
-    images: tuple[str, ...]
-    grid: RasterInfo
-    stack: Stack
-
-    @property
-    def name(self) -> str:
-        """The stem of the first image."""
-        return Path(self.images[0]).stem
-
-    @property
-    def extent(self) -> Window:
-        """The window of all its pixels."""
-        return Window(0, 0, self.grid.height, self.grid.width)
+__all__ = [
+    "Maps",
+    "Scene",
+    "classify",
+    "open_scene",
+    "predict_scene",
+    "strips",
+    "whole",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,72 +35,6 @@ class Maps:
     probability: Path
     classes: Path
     polygons: Path
-
-
-def open_scene(bundle: Bundle, images: Sequence[str]) -> Scene:
-    """Returns the scene of some images on one grid.
-
-    Raises:
-        InputError: One cannot be read, grids differ, or a band is missing.
-    """
-    infos = [raster.info(image) for image in images]
-    raster.match(infos)
-    grid = next((info for info in infos if info.crs is not None), infos[0])
-    stack = bundle_.stack(bundle.contract, infos)
-    return Scene(tuple(map(str, images)), grid, stack)
-
-
-def whole(predict: Predict, scene: Scene, **tiling) -> np.ndarray:
-    """Returns all strips of a small scene as one `[H, W, K]`."""
-    return np.concatenate([strip for _, strip in strips(predict, scene, **tiling)])
-
-
-def strips(
-    predict: Predict, scene: Scene, *, num_classes: int, window: int, overlap: float = 0.5
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields the blended probabilities of a scene from top to bottom.
-
-    Beyond the scene's edges the windows see its reflection. All windows have the weights
-    of `blend.profile`, so a pixel's value does not depend on where strips are cut.
-
-    Args:
-        predict: As `predict.predictor` returns it.
-        scene: To be mapped.
-        num_classes: `K`.
-        window: Side of the windows, in pixels.
-        overlap: Of neighbouring windows, as a share of their side.
-
-    Yields:
-        The first row of each strip, and `[rows, width, K]` float32, NaN where no band
-        of the scene is valid.
-    """
-    height, width = scene.grid.height, scene.grid.width
-    stride = windows.stride(window, overlap=overlap)
-    grid = windows.grid(
-        height, width, size=window, stride=stride, margin=window - stride
-    )
-    profile = blend.profile(window, stride)
-    weight = np.outer(profile, profile)[..., None]
-    left = grid[0].col
-    span = left + np.arange(grid[-1].col_stop - left)
-    cols = blend.reflect(span, width)
-    total = np.zeros((window, len(cols), num_classes), np.float32)
-    for row, line in itertools.groupby(grid, key=lambda each: each.row):
-        strip, valid = _read(scene, row, window, cols)
-        origins = [each.col - left for each in line]
-        seen = [col for col in origins if not _blank(strip[:, col : col + window])]
-        for at in range(0, len(seen), GROUP):
-            group = seen[at : at + GROUP]
-            parts = np.stack([strip[:, col : col + window] for col in group])
-            for col, part in zip(group, predict(parts), strict=True):
-                total[:, col : col + window] += part * weight
-        first, last = max(row, 0), min(row + stride, height)
-        if first < last:
-            inside = np.s_[first - row : last - row]
-            result = total[inside, -left : -left + width].copy()
-            result[~valid[inside]] = np.nan
-            yield first, result
-        total = np.concatenate([total[stride:], np.zeros_like(total[:stride])])
 
 
 def predict_scene(
@@ -133,12 +49,16 @@ def predict_scene(
     simplify_m: float = 0.0,
     polygons: bool = True,
 ) -> Maps:
-    """Maps one scene: three files that appear together or not at all.
+    """Maps one scene, on its own grid.
+
+    `<stem>_probability.tif` has a float32 band per class and NaN where the scene has no
+    data, `<stem>_class.tif` the class ids and 255 there, `<stem>.gpkg` the outlines of
+    all classes but the background. A scene without any valid pixel has an empty map.
 
     Args:
         bundle: The model.
         predict: As `predict.predictor` returns it.
-        images: Of the scene, on one grid.
+        images: Of the scene, on one grid; the first one's stem names the maps.
         out: Folder of the maps.
         window: Side of the windows; the bundle's if None.
         overlap: Of neighbouring windows, as a share of their side.
@@ -147,7 +67,8 @@ def predict_scene(
         polygons: Whether to write them: they take memory in proportion to the scene.
 
     Raises:
-        InputError: The scene cannot be read, or the maps not written.
+        InputError: The scene cannot be read, or the maps not written. What stood under
+            their names before is as it was.
     """
     scene = open_scene(bundle, images)
     maps = Maps(
@@ -155,21 +76,22 @@ def predict_scene(
         out / f"{scene.name}_class.tif",
         out / f"{scene.name}.gpkg",
     )
+    _check_names(maps, scene)
     try:
         out.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=out, prefix=f".{scene.name}.")
     except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error})") from error
+        raise InputError(f"{out}: cannot be written ({error.strerror})") from error
     with folder as made:
         parts = Maps(*(Path(made) / path.name for path in dataclasses.astuple(maps)))
         _write_rasters(bundle, predict, scene, parts, window or bundle.window, overlap)
         if polygons:
             _write_polygons(bundle, scene, parts, min_area_m2, simplify_m)
-        for part, path in zip(
-            dataclasses.astuple(parts), dataclasses.astuple(maps), strict=True
-        ):
+        for part, path in zip(*map(dataclasses.astuple, (parts, maps)), strict=True):
             if part.exists():
                 os.replace(part, path)
+            else:  # polygons of an older map would belie the new one
+                path.unlink(missing_ok=True)
     return maps
 
 
@@ -177,10 +99,13 @@ def classify(probability: np.ndarray, *, threshold: float | None) -> np.ndarray:
     """Returns class ids `[H, W]` uint8 of `[H, W, K]`; `IGNORE` where it is NaN.
 
     Args:
-        probability: Of K = 1 class, or of exclusive ones.
+        probability: Of one class, or of exclusive ones.
         threshold: Of the one class; None for exclusive ones, where the highest wins.
+
+    >>> classify(np.array([[[0.2], [0.5], [np.nan]]]), threshold=0.5).tolist()
+    [[0, 1, 255]]
     """
-    nodata = np.isnan(probability).any(axis=-1)
+    nodata = np.isnan(probability[..., 0])
     if threshold is None:
         ids = np.argmax(probability, axis=-1)
     else:
@@ -188,40 +113,40 @@ def classify(probability: np.ndarray, *, threshold: float | None) -> np.ndarray:
     return np.where(nodata, IGNORE, ids).astype(np.uint8)
 
 
-def _read(
-    scene: Scene, row: int, window: int, cols: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a reflected strip `[window, cols, C]`, and where its rows are valid."""
-    rows = blend.reflect(np.arange(row, row + window), scene.grid.height)
-    first = int(rows.min())
-    block = bands.read(
-        scene.images,
-        scene.stack,
-        Window(first, 0, int(rows.max()) - first + 1, scene.grid.width),
-    )
-    valid = ~np.isnan(block).all(axis=-1)
-    return block[rows - first][:, cols], valid[rows - first]
+def _check_names(maps: Maps, scene: Scene) -> None:
+    """Raises where a map would overwrite its scene, or a folder has its name."""
+    for path in dataclasses.astuple(maps):
+        if path.is_dir():
+            raise InputError(f"{path}: a folder has this name; choose another --out")
+        if path.exists() and any(
+            os.path.exists(image) and path.samefile(image) for image in scene.images
+        ):
+            raise InputError(
+                f"{path}: the scene itself would be overwritten; choose another --out"
+            )
 
 
-def _blank(image: np.ndarray) -> bool:
-    # A look at one pixel settles most cases without a pass over the window.
-    return bool(np.isnan(image[0, 0]).all() and np.isnan(image).all())
-
-
-def _write_rasters(bundle, predict, scene, parts: Maps, window, overlap) -> None:
+def _write_rasters(
+    bundle: Bundle,
+    predict: Predict,
+    scene: Scene,
+    parts: Maps,
+    window: int,
+    overlap: float,
+) -> None:
     grid = scene.grid
-    place = {
+    common = {
         "height": grid.height,
         "width": grid.width,
         "crs": grid.crs,
         "affine": grid.affine,
-    }
-    tags = {
-        "MINENET_TASK": bundle.task,
-        "MINENET_CLASSES": ",".join(bundle.classes),
-        "MINENET_THRESHOLD": "" if bundle.threshold is None else bundle.threshold,
-        "MINENET_WINDOW": window,
-        **{f"MINENET_{key.upper()}": value for key, value in bundle.origin.items()},
+        "tags": {
+            "MINENET_TASK": bundle.task,
+            "MINENET_CLASSES": ",".join(bundle.classes),
+            "MINENET_THRESHOLD": "" if bundle.threshold is None else bundle.threshold,
+            "MINENET_WINDOW": window,
+            **{f"MINENET_{key.upper()}": value for key, value in bundle.origin.items()},
+        },
     }
     empty = True
     with (
@@ -231,8 +156,7 @@ def _write_rasters(bundle, predict, scene, parts: Maps, window, overlap) -> None
             dtype=np.float32,
             nodata=float("nan"),
             band_names=bundle.classes,
-            tags=tags,
-            **place,
+            **common,
         ) as write_probability,
         raster.create(
             parts.classes,
@@ -240,12 +164,15 @@ def _write_rasters(bundle, predict, scene, parts: Maps, window, overlap) -> None
             dtype=np.uint8,
             nodata=IGNORE,
             band_names=["class"],
-            tags=tags,
-            **place,
+            **common,
         ) as write_classes,
     ):
         for row, probability in strips(
-            predict, scene, num_classes=bundle.num_classes, window=window, overlap=overlap
+            predict,
+            scene,
+            num_classes=bundle.num_classes,
+            window=window,
+            overlap=overlap,
         ):
             ids = classify(probability, threshold=bundle.threshold)
             empty &= bool((ids == IGNORE).all())
@@ -255,13 +182,14 @@ def _write_rasters(bundle, predict, scene, parts: Maps, window, overlap) -> None
         logging.warning("%s: no valid pixel, so its map is empty", scene.images[0])
 
 
-def _write_polygons(bundle, scene, parts: Maps, min_area_m2, simplify_m) -> None:
-    names = dict(enumerate(bundle.classes, start=int(bundle.num_classes == 1)))
+def _write_polygons(
+    bundle: Bundle, scene: Scene, parts: Maps, min_area_m2: float, simplify_m: float
+) -> None:
     frame = vector.polygonize(
         raster.read(parts.classes)[0][..., 0],
         affine=scene.grid.affine,
         crs=scene.grid.crs,
-        class_names=names,
+        class_names=bundle.classes,
         probability=raster.read_float(parts.probability),
         min_area_m2=min_area_m2,
         simplify_m=simplify_m,

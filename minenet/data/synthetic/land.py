@@ -56,7 +56,9 @@ def landscape(
     mix(image, "forest", forest)
     # Crowns cast shadows: forest is rougher than grass.
     light = np.gradient(hills)[1] * 3.0
-    image *= (1 + 0.9 * light + 0.05 * grain * (1 + 2 * forest))[..., None].clip(0.55, 1.5)
+    image *= (1 + 0.9 * light + 0.05 * grain * (1 + 2 * forest))[..., None].clip(
+        0.55, 1.5
+    )
     farmed = ndimage.gaussian_filter(
         (noise.fractal(generator, shape, slope=2.8) > 0.45).astype(np.float32), 1.0
     )
@@ -80,7 +82,9 @@ def _fields(generator, image, farmed) -> None:
     number, border = noise.parcels(generator, shape, side=generator.uniform(16, 30))
     count = int(number.max()) + 1
     covers = ("crop", "crop", "stubble", "grass", "soil", "red_soil", "tailings")
-    kind = generator.choice(len(covers), count, p=(0.2, 0.15, 0.2, 0.15, 0.14, 0.1, 0.06))
+    kind = generator.choice(
+        len(covers), count, p=(0.2, 0.15, 0.2, 0.15, 0.14, 0.1, 0.06)
+    )
     shade = generator.uniform(0.82, 1.18, count).astype(np.float32)
     furrow = 1 + 0.04 * noise.fractal(generator, shape, slope=0.8)
     fields = np.array([SPECTRA[cover] for cover in covers], np.float32)[kind[number]]
@@ -110,7 +114,9 @@ def _towns(generator, image) -> np.ndarray:
         radius = generator.uniform(15, 45) * (1 + 0.3 * noise.fractal(generator, shape))
         town |= np.hypot(rows - centre[0], cols - centre[1]) < radius
     number, border = noise.parcels(generator, shape, side=6)
-    roofs = generator.uniform(0.6, 1.9, int(number.max()) + 1).astype(np.float32)[number]
+    roofs = generator.uniform(0.6, 1.9, int(number.max()) + 1).astype(np.float32)[
+        number
+    ]
     built = spectrum("town") * roofs[..., None]
     built[border < 1.2] = spectrum("asphalt")
     green = generator.random(int(number.max()) + 1)[number] < 0.25

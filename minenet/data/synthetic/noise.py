@@ -39,7 +39,9 @@ def parcels(
     lattice = np.stack(
         np.meshgrid(np.arange(-reach, reach), np.arange(-reach, reach)), -1
     )
-    seeds = lattice.reshape(-1, 2) + generator.uniform(-0.28, 0.28, (lattice.size // 2, 2))
+    seeds = lattice.reshape(-1, 2) + generator.uniform(
+        -0.28, 0.28, (lattice.size // 2, 2)
+    )
     at = np.stack(np.indices(shape), -1).reshape(-1, 2) @ turn.T / stretch
     distance, nearest = spatial.cKDTree(seeds).query(at, k=2)
     border = (distance[:, 1] - distance[:, 0]) * side

@@ -1,0 +1,114 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minenet.data import bands, chips, statistics
+from minenet.data.scenes import Scene
+from minenet.data.statistics import Moments
+from minenet.geo import raster
+from tests import tiles
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 99), st.floats(0, 1e6))
+def test_moments_merge_to_those_of_the_whole(n, m, seed, shift):
+    generator = np.random.default_rng(seed)
+    pixels = generator.normal(shift, 3, (n + m, 2))
+    pixels[generator.random((n + m, 2)) < 0.2] = np.nan
+    merged = Moments.of(pixels[:n]).merge(Moments.of(pixels[n:])).summary("ab")
+    whole = Moments.of(pixels).summary("ab")
+    for one, other in zip(merged, whole, strict=True):
+        assert one["count"] == other["count"]
+        if one["count"]:
+            for key in ("mean", "std", "min", "max", "p2", "p98"):
+                assert one[key] == pytest.approx(other[key], rel=1e-9, abs=1e-9)
+
+
+def test_moments_are_those_of_numpy():
+    pixels = np.random.default_rng(0).gamma(2, 300, (5000, 1))
+    (found,) = Moments.of(pixels).summary(["nir"])
+    assert found == {
+        "name": "nir",
+        "mean": pytest.approx(pixels.mean()),
+        "std": pytest.approx(pixels.std()),
+        "min": pixels.min(),
+        "max": pixels.max(),
+        "p2": pytest.approx(np.percentile(pixels, 2)),
+        "p98": pytest.approx(np.percentile(pixels, 98)),
+        "count": 5000,
+    }
+
+
+def test_a_band_without_a_valid_pixel_has_no_numbers():
+    (found,) = Moments.of(np.full((9, 1), np.nan)).summary(["nir"])
+    assert found["count"] == 0 and found["mean"] is None and found["p98"] is None
+
+
+def made(folder, seed, **options):
+    image, labels = tiles.picture(70, 50, seed=seed), tiles.mask(70, 50, seed=seed)
+    image[:9, :, 1] = 0
+    path = tiles.save(folder / f"{seed}.tif", image, nodata=0)
+    label = tiles.save(folder / f"{seed}_label.tif", labels)
+    scene = Scene(f"{seed}", (str(path),), str(label), "", height=70, width=50)
+    return scene, bands.select([[raster.info(path)]]), image, labels
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("statistics")
+    return made(folder, 0), made(folder, 1)
+
+
+def index_of(scene, stack):
+    return chips.index(scene, stack, size=32, stride=16, ids=2)
+
+
+def test_each_training_pixel_counts_once_whatever_windows_overlap(two):
+    scenes, stacks, images, labels = zip(*two, strict=True)
+    index = pd.concat([index_of(scene, stacks[0]) for scene in scenes])
+    found = statistics.collect(scenes, index, stacks[0], classes=["other", "mine"])
+    pixels = np.concatenate([image.reshape(-1, 3) for image in images]).astype(float)
+    pixels[pixels == 0] = np.nan
+    for band, values in zip(found["bands"], pixels.T, strict=True):
+        assert band["count"] == np.isfinite(values).sum()
+        assert band["mean"] == pytest.approx(np.nanmean(values))
+        assert band["std"] == pytest.approx(np.nanstd(values))
+        assert band["p98"] == pytest.approx(np.nanpercentile(values, 98))
+    mine = int(sum(label.sum() for label in labels))
+    assert [c["pixels"] for c in found["classes"]] == [7000 - mine, mine]
+    assert found["classes"][1]["share"] == pytest.approx(mine / 7000)
+
+
+def test_pixels_outside_the_windows_do_not_count(two):
+    (scene, stack, image, _), _ = two
+    index = index_of(scene, stack)
+    index = index[(index.row == 16) & (index.col == 0)]
+    found = statistics.collect([scene], index, stack, classes=["other", "mine"])
+    part = image[16:48, :32, 0]
+    assert found["bands"][0]["mean"] == pytest.approx(part.mean())
+    assert found["bands"][0]["count"] == part.size
+
+
+def test_pixels_without_a_label_still_tell_of_bands(two, tmp_path):
+    (scene, stack, image, labels), _ = two
+    index = index_of(scene, stack)
+    labels = np.where(np.arange(50) < 25, labels, np.uint8(255))
+    path = tiles.save(tmp_path / "label.tif", labels, nodata=255)
+    half = dataclasses.replace(scene, label=str(path))
+    found = statistics.collect([half], index, stack, classes=["other", "mine"])
+    assert found["bands"][0]["count"] == image[..., 0].size
+    assert sum(c["pixels"] for c in found["classes"]) == 70 * 25
+
+
+def test_percentiles_of_a_sample_are_near_those_of_all(two, monkeypatch):
+    (scene, stack, image, _), _ = two
+    monkeypatch.setattr(statistics, "SAMPLE", 600)
+    index = index_of(scene, stack)
+    found = statistics.collect([scene], index, stack, classes=["other", "mine"])
+    assert found["bands"][0]["p98"] == pytest.approx(
+        np.percentile(image[..., 0], 98), abs=40
+    )
+    assert found["bands"][0]["max"] == image[..., 0].max()
