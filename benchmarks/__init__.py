@@ -1,0 +1,1 @@
+"""Speed and memory, each beside the peer in the same run."""

@@ -1,0 +1,1 @@
+"""Configurations: plain Python files that return an `ml_collections.ConfigDict`."""

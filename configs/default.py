@@ -1,7 +1,8 @@
-"""Every key, with its default: the file that all other configurations start from.
+r"""Every key, with its default: the file that all other configurations start from.
 
-Command:  bash launch/run.sh --mode=run --config=configs/default.py --workdir=runs/mine \\
-              --config.data.images=scenes --config.data.polygons=mines.gpkg
+Command:  bash launch/run.sh --mode=run --config=configs/default.py \
+              --workdir=runs/mine --config.data.images=scenes \
+              --config.data.polygons=mines.gpkg
 Time:     set by `train.steps`; 2 000 steps of this U-Net take about an hour on 2 cores.
 Score:    as good as the outlines are.
 """
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict, config_dict
 
 
 def get_config() -> ConfigDict:
-    """Returns the locked defaults; values of `None` are chosen by the code or absent."""
+    """Returns the locked defaults; a `None` is chosen by the code, or absent."""
     config = ConfigDict()
     config.seed = 0
 
@@ -48,7 +49,9 @@ def get_config() -> ConfigDict:
     config.data.synthetic.width = 768
 
     config.sampling = ConfigDict()
-    config.sampling.positive_share = 0.5  # drawn from chips with a mine; 0: as they come
+    config.sampling.positive_share = (
+        0.5  # drawn from chips with a mine; 0: as they come
+    )
     config.sampling.jitter = True
 
     config.normalize = "zscore"  # "percentile", "minmax", or a number to divide by
@@ -58,10 +61,19 @@ def get_config() -> ConfigDict:
     config.augment.turns = True
     config.augment.brightness = 0.1
     config.augment.contrast = 0.2
+    config.augment.gain = 0.0
+    config.augment.zoom = 0.0
 
     config.model = ConfigDict()
     config.model.name = "unet"
     config.model.widths = (32, 64, 128, 256)
+    config.model.stem = 1  # 2 or 4: blocks of pixels at once, several times faster
+    config.model.norm = "group"  # "batch", "none"
+    config.model.activation = "relu"  # "elu", "gelu", "silu"
+    config.model.dropout = 0.0
+    config.model.bottom_dropout = 0.0
+    config.model.residual = False
+    config.model.upsample = "nearest"  # "bilinear", "transpose", "depth_to_space"
 
     config.loss = ConfigDict()
     config.loss.name = "bce_dice"

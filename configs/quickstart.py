@@ -1,6 +1,6 @@
-"""Synthetic scenes to a map and polygons, in minutes on a laptop.
+r"""Synthetic scenes to a map and polygons, in minutes on a laptop.
 
-Command:  bash launch/run.sh --mode=run --config=configs/quickstart.py \\
+Command:  bash launch/run.sh --mode=run --config=configs/quickstart.py \
               --workdir=runs/quickstart
 Time:     under 5 minutes on 2 cores.
 Score:    see the README's table.
@@ -21,7 +21,8 @@ def get_config() -> ConfigDict:
     config.predict.window = 192
     config.data.stride = 96
     config.data.split.shares = (0.75, 0.125, 0.125)
-    config.model.widths = (24, 48, 96, 192)
+    config.model.stem = 2
+    config.model.widths = (32, 64, 128, 128)
     config.train.steps = 400
     config.train.evaluate_every = 100
     return config

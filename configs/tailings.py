@@ -1,6 +1,6 @@
-"""Whole mining areas, or tailings alone, on 82 real Sentinel-2 tiles of Brazil.
+r"""Whole mining areas, or tailings alone, on 82 real Sentinel-2 tiles of Brazil.
 
-Command:  bash launch/run.sh --mode=run --config=configs/tailings.py:maus \\
+Command:  bash launch/run.sh --mode=run --config=configs/tailings.py:maus \
               --workdir=runs/maus --config.data.root=PATH/tailings_s2_brazil
           and the same with `:tailings`.
 Time:     under 10 minutes on 2 cores.

@@ -12,7 +12,6 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
-import minenet
 from launch import settings as settings_
 from launch import tables
 from minenet import losses, models
@@ -137,7 +136,11 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
             },
         )
         counts = evaluate_.count(
-            bundle, _predictor(bundle, settings), ready, "validation", **_tiling(settings)
+            bundle,
+            _predictor(bundle, settings),
+            ready,
+            "validation",
+            **_tiling(settings),
         )
         threshold = evaluate_.choose_threshold(counts)
         bundle_.save(
@@ -157,9 +160,7 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
         bundle = bundle_.load(workdir / "model")
         ready = prepared.load(workdir / "data")
         predictor = _predictor(bundle, settings)
-        counts = evaluate_.count(
-            bundle, predictor, ready, "test", **_tiling(settings)
-        )
+        counts = evaluate_.count(bundle, predictor, ready, "test", **_tiling(settings))
         result = evaluate_.report(bundle, counts, split="test")
         figures.precision_recall(
             workdir / "figures" / "precision_recall.png",
@@ -207,7 +208,9 @@ def predict(
                 bundle, predictor, each, folder, **_tiling(settings), **area
             )
             tables.files(
-                probability=maps.probability, classes=maps.classes, polygons=maps.polygons
+                probability=maps.probability,
+                classes=maps.classes,
+                polygons=maps.polygons,
             )
 
     _once(work)

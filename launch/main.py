@@ -36,14 +36,20 @@ _CONFIG = config_flags.DEFINE_config_file(
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where everything is written.")
 _SCENE = flags.DEFINE_multi_string(
-    "scene", [], "predict: a raster to map; give it several times for several scenes, "
-    "and A.tif,B.tif for one scene whose bands lie in several files."
+    "scene",
+    [],
+    "predict: a raster to map; give it several times for several scenes, "
+    "and A.tif,B.tif for one scene whose bands lie in several files.",
 )
-_OUT = flags.DEFINE_string("out", None, "predict: the folder of maps. Default: in workdir.")
+_OUT = flags.DEFINE_string(
+    "out", None, "predict: the folder of maps. Default: in workdir."
+)
 _DISTRIBUTED = flags.DEFINE_enum(
-    "distributed", "none", ("none", "auto", "manual"),
+    "distributed",
+    "none",
+    ("none", "auto", "manual"),
     "How hosts find each other: auto on Cloud TPU, Slurm and Kubernetes; manual with "
-    "the next three flags."
+    "the next three flags.",
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator_address", None, "manual: host:port of the first process."
@@ -110,9 +116,10 @@ def cli() -> None:
         app.run(main, flags_parser=_parse)
     except InputError as error:
         print(f"minenet: {error}", file=sys.stderr)
-        # Other processes of the job may wait for this one: leave without them.
         sys.stderr.flush()
-        os._exit(2)
+        if _DISTRIBUTED.value != "none":
+            os._exit(2)  # the other processes would keep this one waiting
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,9 @@ def claim(workdir: Path, settings: Mapping[str, Any]) -> list[str]:
     if path.exists():
         old = files.read_json(path)
         changed = differences(old, settings)
-        barred = [line for line in changed if line.split(".")[0].split(":")[0] in DECIDES]
+        barred = [
+            line for line in changed if line.split(".")[0].split(":")[0] in DECIDES
+        ]
         if barred:
             raise InputError(
                 f"{workdir} holds a run with other settings ({'; '.join(barred)}): "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import uuid
@@ -27,7 +28,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
-        for left in part.parent.glob(f"{part.name}*"):  # GDAL's side-cars too
+        # GDAL's side-cars too.
+        for left in part.parent.glob(f"{glob.escape(part.name)}*"):
             left.unlink(missing_ok=True)
 
 

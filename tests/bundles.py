@@ -28,19 +28,27 @@ def bundle(
             "variables": jax.device_get(module.init(jax.random.key(1), image)),
             "task": "exclusive" if exclusive else "binary",
             "classes": classes,
-            "contract": Contract(
-                names=names or tuple(f"band_{i + 1}" for i in range(bands)),
-                described=names is not None,
-                numbers=tuple(range(1, bands + 1)),
-                counts=(bands,),
-                scaled=False,
-            ),
+            "contract": contract(bands, names),
             "normalizer": normalize.zscore([500.0] * bands, [290.0] * bands),
             "threshold": None if exclusive else 0.5,
             "window": window,
             "origin": {"step": 0, "seed": 1},
         }
         | changes
+    )
+
+
+def contract(bands, names=None):
+    """The contract of scenes that are one image, with names for its bands or none."""
+    own = names or tuple(f"band_{i + 1}" for i in range(bands))
+    return Contract(
+        names=own,
+        own=own,
+        images=(0,) * bands,
+        places=tuple(range(bands)),
+        counts=(bands,),
+        described=names is not None,
+        scaled=False,
     )
 
 

@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+VERSION = "minenet.__version__"
+
 # Module prefix → (own modules it may import, third parties it may import). What a
 # floor may import, the floors that stand on it may too.
 NUMERICAL = {"jax", "numpy", "optax"}
@@ -16,7 +18,10 @@ FLOORS = {
     "minenet.types": (set(), {"numpy"}),
     "minenet.files": (set(), set()),
     "minenet.geo.windows": ({"minenet.types"}, set()),
-    "minenet.geo": ({"minenet.types", "minenet.files", "minenet.geo"}, FILES | {"scipy"}),
+    "minenet.geo": (
+        {"minenet.types", "minenet.files", "minenet.geo"},
+        FILES | {"scipy"},
+    ),
     "minenet.ops": ({"minenet.types", "minenet.ops"}, NUMERICAL),
     "minenet.losses": ({"minenet.types", "minenet.losses"}, NUMERICAL),
     "minenet.metrics": ({"minenet.types", "minenet.metrics"}, NUMERICAL),
@@ -54,6 +59,7 @@ FLOORS = {
             "minenet.files",
             "minenet.geo",
             "minenet.ops",
+            "minenet.data.bands",
             "minenet.models",
             "minenet.infer",
             "minenet.train.sharding",
@@ -112,7 +118,7 @@ def test_imports_point_downwards(name, path):
     own, third = FLOORS[floor_of(name)]
     for imported in imports(path):
         top = imported.split(".")[0]
-        if top in sys.stdlib_module_names or imported == "minenet.__version__":
+        if top in sys.stdlib_module_names or imported in ("minenet", VERSION):
             continue
         allowed = under(imported, own) if top == "minenet" else top in third
         assert allowed, f"{name} imports {imported}"

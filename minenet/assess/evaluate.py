@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from minenet import files, metrics
-from minenet.data import chips
+from minenet.data import chips, source
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
-from minenet.data.source import one_hot
+from minenet.geo import windows
 from minenet.geo.windows import Window
-from minenet.infer import scene as scene_
+from minenet.infer import mosaic
 from minenet.infer.bundle import Bundle
 from minenet.infer.predict import Predict
 from minenet.types import IGNORE, InputError
@@ -22,17 +23,17 @@ from minenet.types import IGNORE, InputError
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """What was counted on a split.
+    """What was counted on a split, or on one of its scenes.
 
     Attributes:
-        histogram: `[K, 2, bins]` int64, of all scenes.
+        histogram: `[K, 2, bins]` int64.
         confusion: `[K, K]` int64 of exclusive classes, else None.
-        scenes: Histogram of each scene, by name.
+        scenes: The counts of each scene by name; of a scene, none.
     """
 
     histogram: np.ndarray
     confusion: np.ndarray | None
-    scenes: dict[str, np.ndarray]
+    scenes: dict[str, Counts] = dataclasses.field(default_factory=dict)
 
 
 def count(
@@ -40,47 +41,33 @@ def count(
 ) -> Counts:
     """Counts the pixels of a split by label and probability, each pixel once.
 
-    Scenes are mapped strip by strip as `infer.scene` does it; only pixels inside the
-    split's own windows count, and of these only the labelled and valid ones.
+    Scenes are mapped as `infer` maps them; only pixels inside the split's own windows
+    count, and of these only the labelled and valid ones.
 
     Args:
         bundle: The model.
         predict: As `predict.predictor` returns it.
         prepared: The scenes, their labels and the index.
         split: "train", "validation" or "test".
-        **tiling: `window` and `overlap` of `scene.strips`.
+        **tiling: `window` and `overlap` of `mosaic.strips`.
 
     Raises:
         InputError: The split has no window.
     """
     index = prepared.index[prepared.index["split"] == split]
-    if not len(index):
+    if index.empty:
         raise InputError(
             f"{prepared.out}: no window of split {split!r}; give it a share by "
             "config.data.split, in another --workdir"
         )
-    found: dict[str, np.ndarray] = {}
-    matrix = np.zeros((bundle.num_classes,) * 2, np.int64)
-    named = {scene.name: scene for scene in prepared.scenes}
-    for name, rows in index.groupby("scene", sort=True):
-        own = _own_pixels(named[name], rows, prepared.chip_size)
-        total = np.zeros((bundle.num_classes, 2, metrics.BINS), np.int64)
-        opened = scene_.open_scene(bundle, named[name].images)
-        for row, probability in scene_.strips(
-            predict, opened, num_classes=bundle.num_classes, **tiling
-        ):
-            here = Window(row, 0, *probability.shape[:2])
-            labels = chips.read_labels(named[name], here)
-            weight = own[here.slices] & (labels != IGNORE)
-            weight &= ~np.isnan(probability).any(axis=-1)
-            target = one_hot(labels, task=bundle.task, classes=bundle.num_classes)
-            total += metrics.histogram(probability, target, weight)
-            if bundle.task == "exclusive":
-                matrix += metrics.confusion(probability, target, weight)
-        found[str(name)] = total
+    found = {
+        scene.name: _count_scene(bundle, predict, scene, rows, tiling)
+        for scene, rows in chips.by_scene(prepared.scenes, index)
+    }
+    exclusive = bundle.task == "exclusive"
     return Counts(
-        histogram=sum(found.values()),
-        confusion=matrix if bundle.task == "exclusive" else None,
+        histogram=sum(each.histogram for each in found.values()),
+        confusion=sum(e.confusion for e in found.values()) if exclusive else None,
         scenes=found,
     )
 
@@ -88,8 +75,8 @@ def count(
 def choose_threshold(counts: Counts) -> float | None:
     """Returns the threshold of best IoU; None for exclusive classes, which need none.
 
-    To be given the counts of the validation split: chosen on the pixels that are scored,
-    a threshold flatters the score.
+    To be given the counts of the validation split: a threshold chosen on the pixels
+    that are scored would flatter the score.
     """
     if counts.confusion is not None:
         return None
@@ -97,31 +84,39 @@ def choose_threshold(counts: Counts) -> float | None:
 
 
 def report(bundle: Bundle, counts: Counts, *, split: str) -> dict[str, Any]:
-    """Returns the scores as JSON can hold them, None where one is undefined."""
-    threshold = bundle.threshold
+    """Returns the scores as JSON can hold them, None where one is undefined.
 
-    def scores(histogram: np.ndarray) -> dict[str, dict[str, Any]]:
-        summary = metrics.summary(histogram, 0.5 if threshold is None else threshold)
-        return {
-            name: {score: values[k] for score, values in summary.items()}
-            for k, name in enumerate(bundle.classes)
-        }
-
+    Args:
+        bundle: The model; its threshold decides.
+        counts: Of a split.
+        split: Its name.
+    """
     result = {
         "split": split,
-        "threshold": threshold,
-        "threshold_chosen_on": None if threshold is None else "validation",
-        "classes": scores(counts.histogram),
+        "threshold": bundle.threshold,
+        "threshold_chosen_on": None if bundle.threshold is None else "validation",
+        "classes": scores(bundle, counts),
+        "scenes": {name: scores(bundle, each) for name, each in counts.scenes.items()},
     }
     if counts.confusion is not None:
-        # The highest class wins: hard scores come from the matrix, not a threshold.
-        hard = metrics.summary(metrics.one_vs_rest(counts.confusion))
-        for k, name in enumerate(bundle.classes):
-            for score in ("iou", "f1", "precision", "recall", "accuracy"):
-                result["classes"][name][score] = hard[score][k]
+        mean = metrics.mean(metrics.iou(metrics.one_vs_rest(counts.confusion)))
+        result["mean_iou"] = None if np.isnan(mean) else mean
         result["confusion"] = counts.confusion.tolist()
-    result["scenes"] = {name: scores(h) for name, h in counts.scenes.items()}
     return result
+
+
+def scores(bundle: Bundle, counts: Counts) -> dict[str, dict[str, Any]]:
+    """Returns the scores of each class by name, as `metrics.summary` names them."""
+    summary = metrics.summary(counts.histogram, bundle.threshold or 0.5)
+    if counts.confusion is not None:
+        # The highest class wins: what it decides comes from the matrix instead.
+        hard = metrics.summary(metrics.one_vs_rest(counts.confusion))
+        for name in ("iou", "f1", "precision", "recall", "accuracy"):
+            summary[name] = hard[name]
+    return {
+        name: {score: values[k] for score, values in summary.items()}
+        for k, name in enumerate(bundle.classes)
+    }
 
 
 def write(path: Path, result: dict[str, Any]) -> None:
@@ -129,8 +124,26 @@ def write(path: Path, result: dict[str, Any]) -> None:
     files.write_json(path, result)
 
 
-def _own_pixels(scene: Scene, rows: Any, size: int) -> np.ndarray:
+def _count_scene(
+    bundle: Bundle,
+    predict: Predict,
+    scene: Scene,
+    rows: pd.DataFrame,
+    tiling: dict[str, Any],
+) -> Counts:
     own = np.zeros((scene.height, scene.width), bool)
-    for row, col in zip(rows["row"], rows["col"], strict=True):
-        own[max(row, 0) : row + size, max(col, 0) : col + size] = True
-    return own
+    for row in rows.itertuples():
+        own[windows.clip(chips.window(row), scene.height, scene.width).slices] = True
+    total = np.zeros((bundle.num_classes, 2, metrics.BINS), np.int64)
+    matrix = np.zeros((bundle.num_classes,) * 2, np.int64)
+    opened = mosaic.open_scene(bundle, scene.images)
+    for row, probability in mosaic.strips(
+        predict, opened, num_classes=bundle.num_classes, wanted=own, **tiling
+    ):
+        labels = chips.read_labels(scene, Window(row, 0, *probability.shape[:2]))
+        weight = (labels != IGNORE) & ~np.isnan(probability[..., 0])
+        target = source.one_hot(labels, task=bundle.task, classes=bundle.num_classes)
+        total += metrics.histogram(probability, target, weight)
+        if bundle.task == "exclusive":
+            matrix += metrics.confusion(probability, target, weight)
+    return Counts(total, matrix if bundle.task == "exclusive" else None)

@@ -41,7 +41,11 @@ def training(path: Path, entries: Sequence[dict[str, Any]]) -> None:
 
 
 def precision_recall(
-    path: Path, histogram: np.ndarray, *, classes: Sequence[str], threshold: float | None
+    path: Path,
+    histogram: np.ndarray,
+    *,
+    classes: Sequence[str],
+    threshold: float | None,
 ) -> None:
     """Draws precision over recall per class, and where the threshold lies."""
     curve = metrics.curve(histogram)

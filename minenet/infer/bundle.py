@@ -21,7 +21,6 @@ from safetensors.numpy import save as serialize
 
 import minenet
 from minenet import files
-from minenet.data import bands as bands_
 from minenet.data.bands import Stack
 from minenet.geo.raster import RasterInfo
 from minenet.ops import normalize
@@ -29,6 +28,8 @@ from minenet.ops.normalize import Normalizer
 from minenet.types import InputError, Task
 
 FORMAT = 1
+"""Of the folder; one that this code does not know is refused."""
+
 FACTS, WEIGHTS = "bundle.json", "weights.safetensors"
 AGAIN = "copy the bundle again, or train"
 
@@ -38,17 +39,21 @@ class Contract:
     """Which bands a scene must have.
 
     Attributes:
-        names: Of the bands, in the model's order.
-        described: Whether the names came from the rasters.
-        numbers: Their 1-based numbers, counted through all images of a scene.
+        names: Of the model's bands, in its order.
+        own: Their names in their rasters.
+        images: For each the place of its image among a scene's.
+        places: For each its place among that image's bands, from 0.
         counts: How many bands each image of a scene had.
+        described: Whether `own` are names from the rasters, by which to find bands.
         scaled: Whether the raster's own scale and offset apply.
     """
 
     names: tuple[str, ...]
-    described: bool
-    numbers: tuple[int, ...]
+    own: tuple[str, ...]
+    images: tuple[int, ...]
+    places: tuple[int, ...]
     counts: tuple[int, ...]
+    described: bool
     scaled: bool
 
 
@@ -87,16 +92,18 @@ class Bundle:
 
 def contract(stack: Stack, infos: Sequence[RasterInfo]) -> Contract:
     """Returns the contract of a stack of bands, read from scenes like `infos`."""
-    before = np.cumsum([0, *(len(info.bands) for info in infos)])
-    numbers = []
-    for image, band in stack.picks:
-        known = infos[image].bands if isinstance(band, str) else infos[image].numbers
-        numbers.append(int(before[image]) + known.index(band) + 1)
+    places = tuple(
+        (info.bands if isinstance(band, str) else info.numbers).index(band)
+        for info, band in ((infos[image], band) for image, band in stack.picks)
+    )
+    images = tuple(image for image, _ in stack.picks)
     return Contract(
         names=tuple(stack.names),
-        described=stack.described,
-        numbers=tuple(numbers),
-        counts=tuple(len(info.bands) for info in infos),
+        own=tuple(infos[i].bands[k] for i, k in zip(images, places, strict=True)),
+        images=images,
+        places=places,
+        counts=_counts(infos),
+        described=all(info.described for info in infos),
         scaled=stack.scaled,
     )
 
@@ -109,31 +116,35 @@ def stack(contract: Contract, infos: Sequence[RasterInfo]) -> Stack:
     Raises:
         InputError: A band is missing, or places cannot tell which is which.
     """
-    name, counts = infos[0].path, tuple(len(info.bands) for info in infos)
-    words = [f"image_{i}" for i in range(1, len(infos) + 1)]
-    if contract.described and len(infos) == 1 and infos[0].described:
-        missing = [band for band in contract.names if band not in infos[0].bands]
-        if missing:
-            near = difflib.get_close_matches(missing[0], infos[0].bands, n=1)
-            hint = f" (is it {near[0]}?)" if near else ""
-            raise InputError(
-                f"{name}: no band {', '.join(missing)}{hint}; the model takes "
-                f"{', '.join(contract.names)}, the scene has "
-                f"{', '.join(infos[0].bands)}"
-            )
-        chosen: Sequence[str | int] = contract.names
-    elif contract.described and counts == (len(contract.names),):
-        chosen = range(1, counts[0] + 1)
-    elif counts == contract.counts:
-        chosen = contract.numbers
-    else:
+    counts, one = _counts(infos), len(infos) == 1
+    places: Sequence[int] = contract.places
+    by_name = contract.described and all(info.described for info in infos)
+    if len(infos) != len(contract.counts) or not (
+        by_name
+        or counts == contract.counts
+        or (one and contract.described and counts[0] == len(contract.names))
+    ):
         raise InputError(
-            f"{name}: {_sum(counts)} bands, but the model was trained on "
+            f"{infos[0].path}: {_sum(counts)} bands, but the model was trained on "
             f"{_sum(contract.counts)} ({', '.join(contract.names)}); give a scene with "
             "these"
         )
-    return bands_.select(
-        [infos], labels=words, bands=list(chosen), scaled=contract.scaled
+    if by_name:
+        for image, name in zip(contract.images, contract.own, strict=True):
+            if name not in infos[image].bands:
+                raise _missing(name, infos[image], contract)
+        picks: Sequence[str | int] = contract.own
+    else:
+        if counts != contract.counts:  # the model's bands alone, without their names
+            places = range(len(contract.names))
+        picks = [
+            infos[i].numbers[k] for i, k in zip(contract.images, places, strict=True)
+        ]
+    return Stack(
+        names=contract.names,
+        picks=tuple(zip(contract.images, picks, strict=True)),
+        described=by_name,
+        scaled=contract.scaled,
     )
 
 
@@ -202,6 +213,19 @@ def load(folder: Path) -> Bundle:
         raise InputError(
             f"{folder}: a damaged bundle ({' '.join(str(error).split())}); {AGAIN}"
         ) from error
+
+
+def _missing(name: str, info: RasterInfo, contract: Contract) -> InputError:
+    near = difflib.get_close_matches(name, info.bands, n=1)
+    hint = f" (is it {near[0]}?)" if near else ""
+    return InputError(
+        f"{info.path}: no band {name}{hint}; the model takes "
+        f"{', '.join(contract.names)}, the scene has {', '.join(info.bands)}"
+    )
+
+
+def _counts(infos: Sequence[RasterInfo]) -> tuple[int, ...]:
+    return tuple(len(info.bands) for info in infos)
 
 
 def _sum(counts: Sequence[int]) -> str:

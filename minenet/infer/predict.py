@@ -38,9 +38,7 @@ def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
             (test-time augmentation), for eight times the work.
     """
     options = dict(bundle.model)
-    model = models.build(
-        options.pop("name"), num_classes=bundle.num_classes, **options
-    )
+    model = models.build(options.pop("name"), num_classes=bundle.num_classes, **options)
     mesh = sharding.mesh(devices=jax.local_devices())
     count = -(-batch_size // mesh.size) * mesh.size
     place = sharding.batch_sharding(mesh, 4)

@@ -1,0 +1,1 @@
+"""Training: how arrays lie on devices, one step, the loop around it."""

@@ -12,7 +12,6 @@ from orbax.checkpoint import checkpoint_managers
 
 from minenet.types import InputError
 
-
 FULL = ("No space left", "File too large", "RESOURCE_EXHAUSTED")
 """How the libraries below say that the disk is full."""
 
@@ -35,11 +34,15 @@ class Checkpoints:
             self._folder,
             item_names=("state", "loop"),
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=keep, best_fn=_score, enable_async_checkpointing=True
+                preservation_policy=keep,
+                best_fn=_score,
+                enable_async_checkpointing=True,
             ),
         )
 
-    def save(self, step: int, state: Any, *, loop: dict[str, Any], score: float) -> None:
+    def save(
+        self, step: int, state: Any, *, loop: dict[str, Any], score: float
+    ) -> None:
         """Begins to write a checkpoint; raises what an earlier one ran into."""
         with _told(self._folder):
             self._manager.save(

@@ -117,7 +117,12 @@ def fit(
         warmup=optimizer.get("warmup", 0.05),
     )
     make = functools.partial(
-        state_.create, model, built, shape=(*chip, num_bands), seed=seed, ema=ema_decay > 0
+        state_.create,
+        model,
+        built,
+        shape=(*chip, num_bands),
+        seed=seed,
+        ema=ema_decay > 0,
     )
     abstract = state_.abstract(mesh, make)
     shared = {"apply": model.apply, "loss": loss, "normalizer": normalizer}
@@ -233,7 +238,9 @@ def _run(
 
 def _note(report, losses, step, measured, schedule) -> None:
     """Reports one step; ends the training at a loss that is no number."""
-    loss, norm = (float(v) for v in jax.device_get((measured["loss"], measured["gradient_norm"])))
+    loss, norm = (
+        float(v) for v in jax.device_get((measured["loss"], measured["gradient_norm"]))
+    )
     if not math.isfinite(loss):
         raise InputError(
             f"the loss is {loss} at step {step}; lower config.optimizer.learning_rate, "
@@ -245,7 +252,10 @@ def _note(report, losses, step, measured, schedule) -> None:
         if step % LOG_EVERY == 0:
             rate = float(schedule(step - 1))
             report.write(
-                step, train_loss=loss, train_gradient_norm=norm, train_learning_rate=rate
+                step,
+                train_loss=loss,
+                train_gradient_norm=norm,
+                train_learning_rate=rate,
             )
 
 
@@ -262,7 +272,9 @@ def _validate(eval_step, validation, mesh, task, variables) -> dict[str, float]:
     for batch in validation():
         sums = jax.device_get(eval_step(variables, sharding.to_global(batch, mesh)))
         for name, value in sums.items():
-            wide = np.asarray(value, np.float64 if value.dtype.kind == "f" else np.int64)
+            wide = np.asarray(
+                value, np.float64 if value.dtype.kind == "f" else np.int64
+            )
             totals[name] = totals.get(name, 0) + wide
     if task == "exclusive":
         # The highest class wins; the background is no success.

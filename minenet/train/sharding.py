@@ -111,6 +111,6 @@ def check_batch(batch_size: int, chip: tuple[int, int], mesh: Mesh) -> None:
         )
     if chip[0] % mesh.shape["space"]:
         raise InputError(
-            f"config.mesh.space={mesh.shape['space']}: must divide the chip's {chip[0]} "
-            "rows"
+            f"config.mesh.space={mesh.shape['space']}: must divide the "
+            f"{chip[0]} rows of a chip"
         )

@@ -36,7 +36,9 @@ class State:
         """What the model is applied with to predict: averaged, where there is one."""
         params = self.params if self.ema is None else self.ema
         variables = {"params": params}
-        return variables | ({"batch_stats": self.batch_stats} if self.batch_stats else {})
+        return variables | (
+            {"batch_stats": self.batch_stats} if self.batch_stats else {}
+        )
 
 
 def create(

@@ -73,7 +73,9 @@ def train_step(
     ema = state.ema
     if ema is not None:
         decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
-        ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), ema, params)
+        ema = jax.tree.map(
+            lambda old, new: old + (1 - decay) * (new - old), ema, params
+        )
     following = State(
         step=state.step + 1,
         params=params,
@@ -81,7 +83,7 @@ def train_step(
         opt_state=opt_state,
         ema=ema,
     )
-    return following, {"loss": value, "gradient_norm": optax.global_norm(gradient)}
+    return following, {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
 
 
 def probabilities(logits: jax.Array, *, task: Task) -> jax.Array:

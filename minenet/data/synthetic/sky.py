@@ -1,4 +1,4 @@
-"""What lies between land and sensor: haze, clouds and their shadows, noise, the swath."""
+"""Between land and sensor: haze, clouds and their shadows, noise, the swath."""
 
 from __future__ import annotations
 

@@ -1,0 +1,73 @@
+"""The libraries that we compare with: the one place where each is imported.
+
+`python benchmarks/peers.py` imports them all and prints their versions.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import sys
+from types import ModuleType
+
+# Threads of OpenMP that wait would burn the time that a budget of processor time counts.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+HINT = "bash benchmarks/install_peers.sh PYTHON installs the peers (Python 3.11)"
+
+
+def torch() -> ModuleType:
+    """Returns PyTorch."""
+    try:
+        import torch
+    except ImportError as error:
+        sys.exit(f"{error.name} is missing: {HINT}")
+    return torch
+
+
+def smp() -> ModuleType:
+    """Returns segmentation_models_pytorch."""
+    _vision()
+    import segmentation_models_pytorch
+
+    return segmentation_models_pytorch
+
+
+def monai_inferers() -> ModuleType:
+    """Returns `monai.inferers`."""
+    torch()
+    import monai.inferers
+
+    return monai.inferers
+
+
+def torchgeo() -> ModuleType:
+    """Returns torchgeo, with `datasets` and `samplers`."""
+    _vision()
+    import torchgeo.datasets
+    import torchgeo.samplers
+
+    return torchgeo
+
+
+@functools.cache
+def _vision() -> object:
+    """Makes torchvision importable beside a torch without CUDA.
+
+    Its wheels are built for the CUDA torch. Beside the other one their library does not
+    load, and the import stops at two operators that nobody here calls: declaring them
+    is enough.
+    """
+    operators = torch().library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        operators.define(
+            f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+    return operators  # cached, for they are forgotten with this object
+
+
+if __name__ == "__main__":
+    smp(), monai_inferers(), torchgeo()
+    for name in ("torch", "segmentation-models-pytorch", "monai", "torchgeo"):
+        print(name, importlib.metadata.version(name))
