@@ -30,8 +30,17 @@ def get_config(task: str = "maus") -> ConfigDict:
     # Tiles that nobody outlined show mines too: unlabelled, not negative.
     config.data.empty = "ignore" if task == "maus" else "negative"
     config.data.split.by = "group"
-    config.data.split.shares = (0.5, 0.2, 0.3)
+    config.data.split.shares = (0.6, 0.15, 0.25)
     config.data.chip_size = 224
-    config.predict.window = 224
+    config.predict.window = 448
+    config.predict.overlap = 0.25
     config.data.stride = 112
+    config.augment.brightness = 0.3
+    config.augment.gain = 0.1
+    config.augment.zoom = 0.3
+    config.model.stem = 2
+    config.model.widths = (32, 64, 128, 256)
+    config.model.residual = True
+    config.model.bottom_dropout = 0.2
+    config.train.steps = 600
     return config

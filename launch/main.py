@@ -21,6 +21,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -87,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
     mode = _MODE.value
     if mode in ("run", "prepare", "train"):
         if _CONFIG.value is not None:
-            settings = settings_.resolve(_CONFIG.value.to_dict())
+            settings = settings_.resolve(_config(sys.argv))
         else:
             settings = settings_.read(workdir)
         jobs.begin(workdir, settings)
@@ -97,15 +98,31 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> list[str]:
-    """Parses flags; a wrong key of the configuration becomes one clear line."""
+    """Parses flags; a wrong one, or a wrong key, becomes one clear line."""
     try:
-        return app.parse_flags_with_usage(arguments)
-    except (AttributeError, KeyError, ValueError) as error:
-        # ml_collections raises what the configuration file or an override raised.
-        config = flags.FLAGS["config"].value
-        if hasattr(config, "to_dict"):
-            settings_.check_overrides(arguments, config.to_dict())
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        # A configuration's own error comes as a whole traceback, its message last.
+        message = str(error).strip().splitlines()[-1]
+        raise InputError(f"{message} (--help lists the flags)") from error
+    except (AttributeError, KeyError) as error:  # an override of a key that is not
+        settings_.check_overrides(arguments)
         raise InputError(f"--config: {error}") from error
+    except OSError as error:
+        raise _unreadable(arguments, error) from error
+
+
+def _config(arguments: Sequence[str]) -> dict[str, Any]:
+    try:
+        return _CONFIG.value.to_dict()
+    except OSError as error:
+        raise _unreadable(arguments, error) from error
+
+
+def _unreadable(arguments: Sequence[str], error: OSError) -> InputError:
+    given = next(a for a in arguments if a.lstrip("-").startswith("config"))
+    reason = str(error).strip().splitlines()[-1].strip()
+    return InputError(f"{given}: cannot be loaded ({reason})")
 
 
 def cli() -> None:
@@ -117,7 +134,7 @@ def cli() -> None:
     except InputError as error:
         print(f"minenet: {error}", file=sys.stderr)
         sys.stderr.flush()
-        if _DISTRIBUTED.value != "none":
+        if flags.FLAGS.is_parsed() and _DISTRIBUTED.value != "none":
             os._exit(2)  # the other processes would keep this one waiting
         sys.exit(2)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ def unknown_key(key: str, known: list[str]) -> InputError:
     )
 
 
-def check_overrides(arguments: list[str], config: Mapping[str, Any]) -> None:
-    """Raises `InputError` for the first `--config.key` that `config` does not have."""
-    known = [key for key, _ in paths(config)]
+def check_overrides(arguments: Sequence[str]) -> None:
+    """Raises `InputError` for the first `--config.key` that the defaults lack."""
+    known = [key for key, _ in paths(default.get_config().to_dict())]
     for argument in arguments:
         key = argument.lstrip("-").partition("=")[0]
         if key.startswith("config.") and key[7:] not in known:

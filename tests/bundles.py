@@ -20,12 +20,18 @@ def bundle(
         num_classes=len(classes),
         **{k: v for k, v in model.items() if k != "name"},
     )
+    # Shapes alone: to compile an initialisation takes longer than most tests.
     image = np.zeros((1, window, window, bands), np.float32)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), image)
+    generator = np.random.default_rng(1)
+    variables = jax.tree.map(
+        lambda leaf: generator.normal(0, 0.5, leaf.shape).astype(np.float32), shapes
+    )
     exclusive = len(classes) > 1
     return Bundle(
         **{
             "model": dict(model),
-            "variables": jax.device_get(module.init(jax.random.key(1), image)),
+            "variables": variables,
             "task": "exclusive" if exclusive else "binary",
             "classes": classes,
             "contract": contract(bands, names),

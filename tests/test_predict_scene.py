@@ -201,12 +201,12 @@ except InputError as error:
 """
 
 
-@pytest.mark.parametrize("limit", [30_000, 1_200_000, 280_000])
-def test_without_space_one_line_and_nothing_partial(tmp_path, limit):
-    # Below the working file of the class map; of the probabilities; of the polygons.
+@pytest.mark.parametrize(
+    ("limit", "full"), [(900_000, "scene_probability.tif"), (1_200_000, "scene.gpkg")]
+)
+def test_without_space_one_line_and_nothing_partial(tmp_path, limit, full):
     bundle_.save(tmp_path / "model", bundles.bundle())
-    size = 300 if limit > 1_000_000 else 700
-    path = tiles.save(tmp_path / "scene.tif", tiles.picture(size, size))
+    path = tiles.save(tmp_path / "scene.tif", tiles.picture(300, 300))
     done = subprocess.run(
         [sys.executable, "-c", FULL, tmp_path / "model", path, tmp_path / "out"]
         + [str(limit)],
@@ -217,7 +217,7 @@ def test_without_space_one_line_and_nothing_partial(tmp_path, limit):
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1, done.stdout + done.stderr
-    assert "cannot be written" in done.stdout
+    assert f"{full}: cannot be written" in done.stdout
     assert listed(tmp_path / "out") == []
 
 
