@@ -29,11 +29,10 @@ def training(path: Path, entries: Sequence[dict[str, Any]]) -> None:
     left.legend(frameon=False)
     steps, values = _series(entries, "validation_iou")
     right.plot(steps, values, "o-", color=BLUE, markersize=4)
-    known = [value for value in values if value is not None]
-    if known:
-        step = steps[values.index(max(known))]
-        right.plot(step, max(known), "o", color=ORANGE, markersize=8)
-        right.set_title(f"best {max(known):.3f} at step {step}", fontsize=10)
+    if values:
+        step = steps[values.index(max(values))]
+        right.plot(step, max(values), "o", color=ORANGE, markersize=8)
+        right.set_title(f"best {max(values):.3f} at step {step}", fontsize=10)
     right.set(xlabel="step", ylabel="validation IoU", ylim=(0, 1))
     right.set_xlim(left.get_xlim())
     _save(figure, path)

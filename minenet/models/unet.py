@@ -1,122 +1,170 @@
-"""The U-Net (Ronneberger et al. 2015) with its usual choices as options."""
+"""The U-Net (Ronneberger et al. 2015, arXiv 1505.04597) and its usual variants."""
 
 from __future__ import annotations
 
-import math
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from minenet.models import blocks
+from minenet.models import blocks, norms, resample
 from minenet.types import InputError
+
+_UPSAMPLINGS = ("nearest", "bilinear", "transpose", "depth_to_space")
+_CHOICES = {
+    "stem": (1, 2, 4, 8),
+    "upsample": _UPSAMPLINGS,
+    "norm": norms.NAMES,
+    "activation": tuple(blocks.ACTIVATIONS),
+    "residual": (False, True),
+    "dtype": ("float32", "bfloat16"),
+}
 
 
 class UNet(nn.Module):
-    """An encoder and a decoder of equal depth, joined at every level.
+    """An encoder and a decoder, joined at every level.
 
     Any height and width: the image is padded to what the poolings need, by repeating
-    its edge, and the logits are cropped back.
+    its edge, and the logits are cropped back. Convolutions start from He's
+    initialisation.
+
+    On a CPU nearly all time goes into the convolutions of the finest levels. What makes
+    them cheap, in this order: `stem=2` (a quarter of the work, twice the context, and
+    `head` brings fine borders back), `decoder_widths` below `widths`, and capacity in
+    the deep levels, where it costs little (`widths`, `blocks`, `bottom_dilations`).
 
     Attributes:
         num_classes: `K`, the channels of the logits.
-        widths: Channels of each level, from the first to the bottom.
-        stem: Side of the pixel blocks that become channels before the first level, a
-            power of two. 2 makes a step four times as cheap and doubles what a pixel
-            sees; the logits come back at full resolution.
+        widths: Channels of each level, from the finest to the bottom.
+        blocks: Blocks of two convolutions at each level of the encoder; empty: one.
+        decoder_widths: Channels of each level of the decoder, from the finest, so one
+            less than `widths`; empty: those of the encoder.
+        bottom_dilations: One residual 3×3 convolution with each of these dilations
+            after the bottom level: context for little.
+        stem: Side of the squares of pixels that become the channels of one before the
+            first level; the logits come back at full resolution.
+        head: Channels of a 3×3 convolution at full resolution, of the brought back
+            features and the image itself, before the logits; 0: none. It needs a stem.
+        upsample: "nearest" or "bilinear" enlargement before the next convolution, or
+            "transpose" (2×2 transposed convolution) or "depth_to_space" in its place.
         norm: "group", "batch" or "none".
         activation: "relu", "elu", "gelu" or "silu".
-        dropout: Probability with which a block loses a channel in training.
-        bottom_dropout: The same after the bottom level only.
-        residual: Whether each block adds its input.
-        upsample: "nearest", "bilinear" (each before the next level's convolutions),
-            "transpose" (2×2 transposed convolution) or "depth_to_space".
-        dtype: Of the computation; parameters and logits are float32.
+        residual: Whether each block of the encoder adds its input.
+        dropout: Probability that a block drops a channel in training.
+        bottom_dropout: The same after the bottom alone.
+        dtype: Of the computation, "float32" or "bfloat16"; parameters, statistics and
+            logits are float32.
     """
 
     num_classes: int
     widths: tuple[int, ...] = (32, 64, 128, 256)
+    blocks: tuple[int, ...] = ()
+    decoder_widths: tuple[int, ...] = ()
+    bottom_dilations: tuple[int, ...] = ()
     stem: int = 1
+    head: int = 0
+    upsample: str = "nearest"
     norm: str = "group"
     activation: str = "relu"
+    residual: bool = False
     dropout: float = 0.0
     bottom_dropout: float = 0.0
-    residual: bool = False
-    upsample: str = "nearest"
-    dtype: Any = jnp.float32
+    dtype: Any = "float32"
 
     def __post_init__(self) -> None:
         """Checks the options, so that a wrong one is named before anything runs."""
-        for option, allowed in (
-            ("norm", blocks.NORMS),
-            ("activation", tuple(blocks.ACTIVATIONS)),
-            ("upsample", blocks.UPSAMPLINGS),
-            ("stem", (1, 2, 4, 8)),
+        self.dtype = jnp.dtype(self.dtype).name
+        for option, allowed in _CHOICES.items():
+            listed = ", ".join(map(str, allowed))
+            self._check(option, getattr(self, option) in allowed, f"one of {listed}")
+        levels = len(self.widths)
+        for option, lengths in (
+            ("widths", range(1, 12)),
+            ("blocks", (0, levels)),
+            ("decoder_widths", (0, levels - 1)),
+            ("bottom_dilations", range(12)),
         ):
             value = getattr(self, option)
-            if value not in allowed:
-                listed = ", ".join(map(repr, allowed))
-                raise InputError(f"model.{option}={value!r}: choose one of {listed}")
+            counts = all(isinstance(n, int) and n > 0 for n in value)
+            self._check(option, counts, "positive whole numbers")
+            expected = f"{max(lengths)} numbers, for the {levels} of widths"
+            self._check(option, len(value) in lengths, expected)
+        self._check("head", self.head >= 0, "0 or more channels")
+        self._check("head", not self.head or self.stem > 1, "0, or a stem above 1")
         for option in ("dropout", "bottom_dropout"):
-            if not 0 <= getattr(self, option) < 1:
-                raise InputError(
-                    f"model.{option}={getattr(self, option)}: must be at least 0 and "
-                    "below 1"
-                )
-        if not self.widths or min(self.widths) < 1:
-            raise InputError(
-                f"model.widths={self.widths}: give the channels of each level"
-            )
+            fits = 0 <= getattr(self, option) < 1
+            self._check(option, fits, "at least 0 and below 1")
         super().__post_init__()
+
+    def _check(self, option: str, fits: bool, expected: str) -> None:
+        if not fits:
+            value = getattr(self, option)
+            raise InputError(f"model.{option}={value!r}: expected {expected}")
 
     @nn.compact
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
-        """Returns the logits `[B, H, W, K]` float32 of `[B, H, W, C]`."""
-        height, width = image.shape[1:3]
-        multiple = self.stem * 2 ** (len(self.widths) - 1)
-        x = _pad(image.astype(self.dtype), multiple)
-        if self.stem > 1:
-            x = blocks.space_to_depth(x, self.stem)
-        skips = []
-        for level, features in enumerate(self.widths):
-            if level:
-                skips.append(x)
-                x = blocks.max_pool(x)
-            x = self._block(features)(x, train)
-        x = nn.Dropout(self.bottom_dropout, broadcast_dims=(1, 2))(
-            x, deterministic=not train
-        )
-        for features, skip in zip(self.widths[-2::-1], skips[::-1], strict=True):
-            x = jnp.concatenate([self._up(features, x), skip], axis=-1)
-            x = self._block(features)(x, train)
+        """Returns the logits of a normalised image.
+
+        Args:
+            image: `[B, H, W, C]`.
+            train: Whether channels are dropped and the batch gives the statistics of a
+                batch norm. It then needs the key "dropout", if there is any, and
+                `batch_stats` to be mutable.
+
+        Returns:
+            `[B, H, W, K]` float32.
+        """
+        style = {
+            "norm": self.norm,
+            "activation": self.activation,
+            "dtype": self.dtype,
+        }
+        block = functools.partial(blocks.ConvBlock, dropout=self.dropout, **style)
+        levels = len(self.widths)
+        padded = _padded(image, self.stem * 2 ** (levels - 1))
+        x, skips = resample.space_to_depth(padded, self.stem), []
+        for features, count in zip(
+            self.widths, self.blocks or (1,) * levels, strict=True
+        ):
+            if skips:
+                x = resample.max_pool(x)
+            for _ in range(count):
+                x = block(features, residual=self.residual)(x, train=train)
+            skips.append(x)
+        skips.pop()
+        for dilation in self.bottom_dilations:
+            layer = blocks.ConvNorm(x.shape[-1], dilation=dilation, **style)
+            x = layer(x, train=train, shortcut=x)
+        drop = nn.Dropout(self.bottom_dropout, broadcast_dims=(1, 2))
+        x = drop(x, deterministic=not train)
+        decoder_widths = self.decoder_widths or self.widths[:-1]
+        for features, skip in zip(decoder_widths[::-1], skips[::-1], strict=True):
+            if self.upsample == "nearest":
+                x = block(features)(skip, train=train, below=x)
+            else:
+                x = jnp.concatenate([self._enlarged(x, features), skip], axis=-1)
+                x = block(features)(x, train=train)
+        if self.head:
+            x = nn.Dense(self.head * self.stem**2, dtype=self.dtype)(x)
+            x = resample.depth_to_space(x, self.stem)
+            x = jnp.concatenate([x, padded.astype(self.dtype)], axis=-1)
+            x = blocks.ConvNorm(self.head, **style)(x, train=train)
         # The last map is float32: probabilities near 0 and 1 need it.
-        logits = nn.Dense(self.num_classes * self.stem**2)(x.astype(jnp.float32))
-        if self.stem > 1:
-            logits = blocks.depth_to_space(logits, self.stem)
-        return logits[:, :height, :width]
+        left = 1 if self.head else self.stem
+        logits = nn.Dense(self.num_classes * left**2)(x.astype(jnp.float32))
+        height, width = image.shape[1:3]
+        return resample.depth_to_space(logits, left)[:, :height, :width]
 
-    def _block(self, features: int) -> nn.Module:
-        return blocks.ConvBlock(
-            features,
-            norm=self.norm,
-            activation=self.activation,
-            dropout=self.dropout,
-            residual=self.residual,
-            dtype=self.dtype,
-        )
-
-    def _up(self, features: int, x: jax.Array) -> jax.Array:
-        if self.upsample == "nearest":
-            return blocks.repeat(x, 2)
+    def _enlarged(self, x: jax.Array, features: int) -> jax.Array:
         if self.upsample == "bilinear":
-            return blocks.bilinear(x, 2)
+            return resample.bilinear(x)
         if self.upsample == "transpose":
-            return blocks.TransposedConv(features, dtype=self.dtype)(x)
-        x = nn.Conv(4 * features, (1, 1), kernel_init=blocks.he_normal)(x)
-        return blocks.depth_to_space(x, 2)
+            return resample.TransposedConv(features, dtype=self.dtype)(x)
+        return resample.depth_to_space(nn.Dense(4 * features, dtype=self.dtype)(x), 2)
 
 
-def _pad(image: jax.Array, multiple: int) -> jax.Array:
-    rows, cols = (math.ceil(n / multiple) * multiple - n for n in image.shape[1:3])
+def _padded(image: jax.Array, multiple: int) -> jax.Array:
+    rows, cols = (-n % multiple for n in image.shape[1:3])
     return jnp.pad(image, ((0, 0), (0, rows), (0, cols), (0, 0)), mode="edge")
