@@ -7,7 +7,9 @@ usual recipe of this field. Best step and threshold are chosen on the validation
 scores come from the test split. Prints one line of JSON.
 
 The budget is processor time over two: the minutes that two cores would take with
-nothing else to do. Only training counts, so validation comes to the peer for free.
+nothing else to do. Only training counts, so validation comes to the peer for free. On a
+machine that has much else to do even processor time grows; --steps says then how many
+the quiet one takes.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ def main() -> None:
     )
     options.add_argument("--workdir", required=True, help="of a prepared run")
     options.add_argument("--minutes", type=float, default=10, help="of two cores")
+    options.add_argument("--steps", type=int, help="in place of minutes")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--learning_rate", type=float, default=1e-3)
     options.add_argument("--encoder", default="resnet34")
@@ -90,12 +93,13 @@ def main() -> None:
         logits = net(padded[None].permute(0, 3, 1, 2))[0, 0]
         return torch.sigmoid(logits)[:height, :width].numpy()
 
-    budget, spent, step, checks = options.minutes * 60, 0.0, 0, 0
+    spent = progress = 0.0
+    step = checks = 0
     best = {"score": -1.0, "step": 0, "counts": None, "state": None}
-    while spent < budget:
+    while progress < 1:
         began = time.process_time()
         for group in optimizer.param_groups:
-            cosine = 0.5 * (1 + math.cos(math.pi * spent / budget))
+            cosine = 0.5 * (1 + math.cos(math.pi * progress))
             group["lr"] = options.learning_rate * min(cosine, (step + 1) / 50)
         net.train()
         loss = objective(crops(training, generator))
@@ -103,7 +107,9 @@ def main() -> None:
         loss.backward()
         optimizer.step()
         spent, step = spent + (time.process_time() - began) / 2, step + 1
-        if spent < budget * (checks + 1) / VALIDATIONS:
+        by_time = spent / (60 * options.minutes)
+        progress = step / options.steps if options.steps else by_time
+        if progress < (checks + 1) / VALIDATIONS:
             continue
         checks += 1
         counts = tiles.histogram(validation, predict)
@@ -123,7 +129,7 @@ def main() -> None:
         "model": f"smp.Unet({options.encoder}) from scratch",
         "workdir": options.workdir,
         "seed": options.seed,
-        "minutes": options.minutes,
+        "minutes": round(spent / 60, 2),
         "steps": step,
         "best_step": best["step"],
         **tiles.scores(best["counts"], counts),

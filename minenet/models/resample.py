@@ -76,7 +76,7 @@ def convolve_nearest(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Under three neighbouring pixels of the enlarged map lie only two of `x`: an even row
     sees the one before it under the first tap and itself under the other two, an odd
     row itself under the first two and the next under the last. So each of the four
-    phases of the result is a 2×2 convolution of `x` whose taps are sums of the kernel's.
+    phases of the result is a 2×2 convolution of `x`, its taps sums of the kernel's.
     """
     b, h, w, _ = x.shape
     phases = []

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from minenet.models import blocks, norms, resample
+from minenet.models import blocks, norms, options, resample
 from minenet.types import InputError
 
-_UPSAMPLINGS = ("nearest", "bilinear", "transpose", "depth_to_space")
 _CHOICES = {
     "stem": (1, 2, 4, 8),
-    "upsample": _UPSAMPLINGS,
+    "upsample": ("nearest", "bilinear", "transpose", "depth_to_space"),
     "norm": norms.NAMES,
     "activation": tuple(blocks.ACTIVATIONS),
     "residual": (False, True),
-    "dtype": ("float32", "bfloat16"),
+    "dtype": options.DTYPES,
 }
 
 
@@ -71,37 +69,28 @@ class UNet(nn.Module):
     residual: bool = False
     dropout: float = 0.0
     bottom_dropout: float = 0.0
-    dtype: Any = "float32"
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks the options, so that a wrong one is named before anything runs."""
-        self.dtype = jnp.dtype(self.dtype).name
-        for option, allowed in _CHOICES.items():
-            listed = ", ".join(map(str, allowed))
-            self._check(option, getattr(self, option) in allowed, f"one of {listed}")
+        for option, choices in _CHOICES.items():
+            options.check_choice(option, getattr(self, option), choices)
+        options.check_counts("widths", self.widths, lengths=range(1, 13))
         levels = len(self.widths)
         for option, lengths in (
-            ("widths", range(1, 12)),
             ("blocks", (0, levels)),
             ("decoder_widths", (0, levels - 1)),
-            ("bottom_dilations", range(12)),
+            ("bottom_dilations", range(13)),
         ):
-            value = getattr(self, option)
-            counts = all(isinstance(n, int) and n > 0 for n in value)
-            self._check(option, counts, "positive whole numbers")
-            expected = f"{max(lengths)} numbers, for the {levels} of widths"
-            self._check(option, len(value) in lengths, expected)
-        self._check("head", self.head >= 0, "0 or more channels")
-        self._check("head", not self.head or self.stem > 1, "0, or a stem above 1")
-        for option in ("dropout", "bottom_dropout"):
-            fits = 0 <= getattr(self, option) < 1
-            self._check(option, fits, "at least 0 and below 1")
+            options.check_counts(option, getattr(self, option), lengths=lengths)
+        options.check_count("head", self.head)
+        if self.head and self.stem == 1:
+            raise InputError(
+                f"model.head={self.head}: expected 0 where model.stem is 1"
+            )
+        options.check_probability("dropout", self.dropout)
+        options.check_probability("bottom_dropout", self.bottom_dropout)
         super().__post_init__()
-
-    def _check(self, option: str, fits: bool, expected: str) -> None:
-        if not fits:
-            value = getattr(self, option)
-            raise InputError(f"model.{option}={value!r}: expected {expected}")
 
     @nn.compact
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
