@@ -58,7 +58,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--pixels", type=int, default=200_000, help="to learn from")
     options.add_argument("--trees", type=int, default=100)
-    options.add_argument("--leaf", type=int, default=50, help="least pixels of a leaf")
+    options.add_argument("--leaf", type=int, default=100, help="least pixels of a leaf")
     options = options.parse_args()
 
     from sklearn.ensemble import RandomForestClassifier

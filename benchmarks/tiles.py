@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minenet import metrics
-from minenet.data import bands, chips
+from minenet.data import chips
 from minenet.data.prepared import Prepared, load
+from minenet.geo import bands
 from minenet.geo.windows import Window, clip
 from minenet.types import IGNORE
 

@@ -17,9 +17,9 @@ from launch import tables
 from minenet import losses, models
 from minenet.assess import evaluate as evaluate_
 from minenet.assess import figures
-from minenet.data import bands, chips, pipeline, prepared, source, synthetic
+from minenet.data import chips, pipeline, prepared, source, synthetic
 from minenet.data import prepare as prepare_
-from minenet.geo import raster
+from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_

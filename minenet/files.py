@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import os
@@ -11,6 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from minenet.types import InputError
+
+UNWRITABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+)
+"""Errors that the disk or its owner is the reason of, not this program."""
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -18,15 +32,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The sibling keeps the suffix, because GDAL and matplotlib choose the format by it.
     If the body raises, the sibling is deleted and whatever stood at `path` stays.
+
+    Raises:
+        InputError: There is no space, or no permission.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); see that the disk has "
+            "space left and that the folder may be written to"
+        ) from error
     finally:
         # GDAL's side-cars too.
         for left in part.parent.glob(f"{glob.escape(part.name)}*"):

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from minenet.data import bands
-from minenet.geo import raster
+from minenet.geo import bands, raster
 from minenet.geo.windows import Window
 from minenet.types import InputError
 from tests import tiles

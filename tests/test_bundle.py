@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from minenet.data import bands
-from minenet.geo import raster
+from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
 from minenet.types import InputError
 from tests import bundles, tiles

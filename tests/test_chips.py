@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minenet.data import bands, chips
+from minenet.data import chips
 from minenet.data.scenes import Scene
-from minenet.geo import raster
+from minenet.geo import bands, raster
 from minenet.geo.windows import Window, grid
 from tests import tiles
 

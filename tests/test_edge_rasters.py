@@ -10,8 +10,7 @@ import rasterio
 import rasterio.features
 
 from minenet import losses, models
-from minenet.data import bands
-from minenet.geo import raster
+from minenet.geo import bands, raster
 from minenet.geo.windows import Window
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict, scene

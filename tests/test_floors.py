@@ -16,7 +16,7 @@ NUMERICAL = {"jax", "numpy", "optax"}
 FILES = {"numpy", "affine", "rasterio", "geopandas", "pandas", "shapely", "pyproj"}
 FLOORS = {
     "minenet.types": (set(), {"numpy"}),
-    "minenet.files": (set(), set()),
+    "minenet.files": ({"minenet.types"}, set()),
     "minenet.geo.windows": ({"minenet.types"}, set()),
     "minenet.geo": (
         {"minenet.types", "minenet.files", "minenet.geo"},
@@ -59,7 +59,6 @@ FLOORS = {
             "minenet.files",
             "minenet.geo",
             "minenet.ops",
-            "minenet.data.bands",
             "minenet.models",
             "minenet.infer",
             "minenet.train.sharding",

@@ -12,8 +12,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from minenet.data import bands
-from minenet.geo import raster, vector
+from minenet.geo import bands, raster, vector
 from minenet.infer import bundle as bundle_
 from minenet.infer import scene as scene_
 from minenet.infer.predict import predictor

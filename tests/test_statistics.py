@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minenet.data import bands, chips, statistics
+from minenet.data import chips, statistics
 from minenet.data.scenes import Scene
 from minenet.data.statistics import Moments
-from minenet.geo import raster
+from minenet.geo import bands, raster
 from tests import tiles
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from minenet.data import bands
 from minenet.data.scenes import Scene
-from minenet.geo import raster, windows
+from minenet.geo import bands, raster, windows
 from minenet.geo.windows import Window
 from minenet.types import IGNORE
 

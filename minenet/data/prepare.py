@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from minenet.data import bands as bands_
 from minenet.data import chips, division, labels, pairing, prepared, statistics
 from minenet.data import classes as classes_
 from minenet.data import scenes as scenes_
 from minenet.data.prepared import Prepared, load
 from minenet.data.scenes import Paths, Scene
+from minenet.geo import bands as bands_
 from minenet.geo import raster, vector
 from minenet.types import InputError, Task
 

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from minenet import files
-from minenet.data.bands import Stack
 from minenet.data.scenes import Scene
+from minenet.geo.bands import Stack
 from minenet.types import InputError, Task
 
 FACTS = ("task", "classes", "chip_size", "stride", "dropped")
@@ -81,16 +81,10 @@ def save(prepared: Prepared, *, origin: Mapping[str, Any]) -> None:
     facts = {key: getattr(prepared, key) for key in FACTS}
     stack = dataclasses.asdict(prepared.stack)
     facts |= {"stack": stack, "scenes": scenes, "origin": origin}
-    try:
-        with files.replacing(out / "index.csv") as part:
-            prepared.index.to_csv(part, index=False)
-        files.write_json(out / "statistics.json", prepared.statistics)
-        files.write_json(out / "scenes.json", facts)
-    except OSError as error:
-        raise InputError(
-            f"{out}: cannot be written ({error.strerror}); see that the disk has space "
-            "left and that the folder may be written to"
-        ) from error
+    with files.replacing(out / "index.csv") as part:
+        prepared.index.to_csv(part, index=False)
+    files.write_json(out / "statistics.json", prepared.statistics)
+    files.write_json(out / "scenes.json", facts)
 
 
 def load(out: str | os.PathLike[str]) -> Prepared:

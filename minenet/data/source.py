@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minenet.data import bands, chips
+from minenet.data import chips
+from minenet.geo import bands
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, Sample, Task
 

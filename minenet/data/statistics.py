@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from minenet.data import bands, chips
+from minenet.data import chips
 from minenet.data.scenes import Scene
-from minenet.geo import windows
+from minenet.geo import bands, windows
 from minenet.types import IGNORE
 
 SAMPLE = 500_000

@@ -21,7 +21,7 @@ from safetensors.numpy import save as serialize
 
 import minenet
 from minenet import files
-from minenet.data.bands import Stack
+from minenet.geo.bands import Stack
 from minenet.geo.raster import RasterInfo
 from minenet.ops import normalize
 from minenet.ops.normalize import Normalizer

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minenet.data import bands
-from minenet.data.bands import Stack
-from minenet.geo import raster, windows
+from minenet.geo import bands, raster, windows
+from minenet.geo.bands import Stack
 from minenet.geo.raster import RasterInfo
 from minenet.geo.windows import Window
 from minenet.infer import blend
