@@ -22,6 +22,7 @@ UNWRITABLE = (
     errno.EPERM,
     errno.EROFS,
     errno.ENOTDIR,
+    errno.EISDIR,
 )
 """Errors that the disk or its owner is the reason of, not this program."""
 
