@@ -68,7 +68,7 @@ def test_a_broken_preparation_is_begun_again(data, tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_told(data, tmp_path):
     (tmp_path / "out/statistics.json").mkdir(parents=True)
-    with pytest.raises(InputError, match="statistics.json: cannot be written .*disk has space"):
+    with pytest.raises(InputError, match="json: cannot be written .*disk has space"):
         prepare.prepare(tmp_path / "out", **data, **OPTIONS)
     assert not (tmp_path / "out/scenes.json").exists()
     (tmp_path / "file").touch()
