@@ -64,7 +64,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     generator = np.random.default_rng(options.seed)
     data = tiles.prepared(options.workdir)
-    training, validation = (tiles.read(data, split) for split in ("train", "validation"))
+    training, validation = map(tiles.read, [data] * 2, ("train", "validation"))
     net = smp.Unet(
         options.encoder, encoder_weights=None, in_channels=len(data.bands), classes=1
     ).to(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ import os
 import sys
 from types import ModuleType
 
-# Threads of OpenMP that wait would burn the time that a budget of processor time counts.
+# OpenMP threads that wait would burn the processor time that a budget counts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 HINT = "bash benchmarks/install_peers.sh PYTHON installs the peers (Python 3.11)"

@@ -21,11 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import rasterio
 
 from benchmarks import measure, peers
-from minenet.data import pipeline, prepare, source, synthetic
 from minenet.geo import handles, raster
+
+# What needs JAX or torch is imported in the functions of either side: the memory of a
+# process is then that of one library.
 
 CHIP, BATCH, BANDS = 256, 8, 6
 CACHE_BYTES = 64 << 20
@@ -74,6 +77,8 @@ def main() -> None:
 
 def make(folder: Path, *, scenes: int, side: int) -> None:
     """Writes images/ and masks/, and prepares them: every scene is for training."""
+    from minenet.data import prepare, synthetic
+
     made = synthetic.scene(0, height=512, width=512)
     tiles = (-(-side // 512),) * 2
     generator = np.random.default_rng(0)
@@ -90,7 +95,7 @@ def make(folder: Path, *, scenes: int, side: int) -> None:
                 count=array.shape[-1],
                 dtype=array.dtype,
                 crs=made.crs,
-                affine=made.affine.translation(number * (side + 64) * 10, 0) @ made.affine,
+                affine=rasterio.Affine(10, 0, number * 10 * (side + 64), 0, -10, 0),
             ) as write:
                 write(array, 0)
     prepare.prepare(
@@ -104,6 +109,8 @@ def make(folder: Path, *, scenes: int, side: int) -> None:
 
 def minenet(folder: Path, *, threads: int) -> Iterator[dict[str, Any]]:
     """Yields batches of the training stream, with jitter."""
+    from minenet.data import pipeline, prepare, source
+
     data = prepare.load(folder / "data")
     stream = pipeline.train(
         source.ChipSource(data, split="train"), batch_size=BATCH, seed=0
@@ -121,10 +128,10 @@ def torchgeo(folder: Path, *, chips: int) -> Iterator[dict[str, Any]]:
     class Masks(Images):
         is_image = False
 
-    scenes = prepare.load(folder / "data")
-    names = set(scenes.index[scenes.index.split == "train"].scene)
+    index = pd.read_csv(folder / "data" / "index.csv")
+    names = sorted(set(index[index.split == "train"].scene))
     images, masks = (
-        kind([str(folder / place / f"{name}.tif") for name in sorted(names)])
+        kind([str(folder / place / f"{name}.tif") for name in names])
         for kind, place in ((Images, "images"), (Masks, "masks"))
     )
     both = images & masks

@@ -52,7 +52,7 @@ def main() -> None:
             common["repeats"] = options.repeats
             found = measure.alternate(
                 "benchmarks.step",
-                {line: {"library": line[0], "net": line[1], **common} for line in lines},
+                {(of, net): {"library": of, "net": net, **common} for of, net in lines},
                 rounds=options.rounds,
             )
             for (library, net), facts in found.items():
@@ -169,7 +169,7 @@ def torch(
         module = twin.unet(BANDS, **NETS[net])
     module = module.to(device, memory_format=torch.channels_last)
     adam = torch.optim.AdamW(module.parameters(), 1e-3, weight_decay=0.05)
-    functional = torch.nn.functional
+    cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
     data = batch(size=size, side=side)
     image, target = (
         torch.from_numpy(data[name]).to(device).permute(0, 3, 1, 2)
@@ -190,7 +190,7 @@ def torch(
         x, t, w = turned([torch.nan_to_num((image - 3000) / 900), target, weight])
         module.train()
         logits = module(x.contiguous(memory_format=torch.channels_last))
-        entropy = functional.binary_cross_entropy_with_logits(logits, t, reduction="none")
+        entropy = cross_entropy(logits, t, reduction="none")
         p = torch.sigmoid(logits) * w
         dice = 1 - (2 * (p * t).sum() + 1) / (p.sum() + (t * w).sum() + 1)
         loss = (entropy * w).sum() / w.sum() + dice

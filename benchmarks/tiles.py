@@ -1,8 +1,8 @@
 """Whole scenes of a prepared folder, and scores by the rule that every model follows.
 
 The threshold is the one of best IoU on the validation split; what is reported comes
-from the test split alone. Pixels outside the split's windows, unlabelled or without data
-do not count: as in `minenet.assess.evaluate`.
+from the test split alone. Pixels outside the split's windows, unlabelled or without
+data do not count: as in `minenet.assess.evaluate`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def read(data: Prepared, split: str) -> list[Tile]:
     known = data.statistics["bands"]
     mean, std = ([band[key] for band in known] for key in ("mean", "std"))
     tiles = []
-    for scene, rows in chips.by_scene(data.scenes, data.index[data.index.split == split]):
+    index = data.index[data.index.split == split]
+    for scene, rows in chips.by_scene(data.scenes, index):
         image = bands.read(scene.images, data.stack, None)
         own = np.zeros(image.shape[:2], bool)
         for row in rows.itertuples():
@@ -77,7 +78,7 @@ def histogram(
 
 
 def scores(validation: np.ndarray, test: np.ndarray) -> dict[str, Any]:
-    """Returns the scores of the test counts at the validation counts' best threshold."""
+    """Returns the test counts' scores at the validation counts' best threshold."""
     threshold = float(metrics.best_threshold(validation)[0])
     summary = metrics.summary(test, threshold)
     names = ("iou", "average_precision", "f1", "precision", "recall")

@@ -1,0 +1,348 @@
+"""Models by name: laws of their shapes, types, options and randomness."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from minenet import models
+from minenet.models import blocks
+from minenet.types import InputError
+
+KEY = jax.random.key(0)
+SMALL = {"widths": (4, 8, 12)}
+VARIANTS = {
+    "plain": {},
+    "stem": {"stem": 2},
+    "stem and head": {"stem": 4, "head": 4},
+    "residual": {"residual": True, "blocks": (1, 2, 2)},
+    "thin decoder": {"decoder_widths": (2, 4)},
+    "dilated": {"bottom_dilations": (1, 2, 4)},
+    "bilinear": {"upsample": "bilinear"},
+    "transpose": {"upsample": "transpose"},
+    "depth_to_space": {"upsample": "depth_to_space"},
+    "batch": {"norm": "batch"},
+    "none": {"norm": "none", "activation": "elu"},
+    "one level": {"widths": (4,)},
+}
+
+
+def unet(num_classes=1, **options):
+    return models.build("unet", num_classes=num_classes, **SMALL | options)
+
+
+@functools.cache
+def born(variant, height=24, width=40, bands=3, num_classes=2):
+    model = unet(num_classes, **VARIANTS[variant])
+    image = jax.random.normal(KEY, (2, height, width, bands))
+    return model, jax.jit(model.init)(KEY, image), image
+
+
+each_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+@each_variant
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (64, 3)])
+def test_logits_of_any_size_are_finite_float32_of_that_size(variant, size):
+    model, variables, _ = born(variant)
+    image = jax.random.normal(KEY, (2, *size, 3))
+    logits = jax.jit(model.apply)(variables, image)
+    assert logits.shape == (2, *size, 2)
+    assert logits.dtype == jnp.float32
+    assert jnp.isfinite(logits).all()
+
+
+@each_variant
+def test_a_size_that_does_not_fit_is_continued_by_its_edge(variant):
+    model, variables, _ = born(variant)
+    image = jax.random.normal(KEY, (2, 13, 30, 3))
+    whole = jnp.pad(image, ((0, 0), (0, 3), (0, 2), (0, 0)), mode="edge")
+    apply = jax.jit(model.apply)
+    np.testing.assert_allclose(
+        apply(variables, image), apply(variables, whole)[:, :13, :30], atol=1e-5
+    )
+
+
+@each_variant
+def test_jit_is_eager(variant):
+    model, variables, image = born(variant)
+    np.testing.assert_allclose(
+        jax.jit(model.apply)(variables, image),
+        model.apply(variables, image),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@each_variant
+def test_a_sample_does_not_depend_on_the_others(variant):
+    model, variables, image = born(variant)
+    apply = jax.jit(model.apply)
+    np.testing.assert_allclose(
+        apply(variables, image)[1:], apply(variables, image[1:]), rtol=1e-4, atol=1e-5
+    )
+
+
+@each_variant
+def test_every_parameter_learns(variant):
+    model, variables, image = born(variant)
+
+    @jax.jit
+    def gradient(params):
+        def loss(params):
+            logits = model.apply(
+                {**variables, "params": params},
+                image,
+                train=True,
+                mutable=["batch_stats"],
+            )[0]
+            return (logits**2).sum()
+
+        return jax.grad(loss)(params)
+
+    for path, leaf in jax.tree.leaves_with_path(gradient(variables["params"])):
+        assert jnp.isfinite(leaf).all() and jnp.any(leaf != 0), path
+
+
+def outer_types(variables, model, image):
+    """Pairs of the type and the place of every convolution and matrix product."""
+
+    def walk(jaxpr):
+        for equation in jaxpr.eqns:
+            if equation.primitive.name in ("conv_general_dilated", "dot_general"):
+                yield {str(operand.aval.dtype) for operand in equation.invars}
+            for inner in jax.tree.leaves(
+                list(equation.params.values()), is_leaf=lambda p: hasattr(p, "eqns")
+            ):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from walk(inner)
+
+    return list(walk(jax.make_jaxpr(model.apply)(variables, image).jaxpr))
+
+
+@each_variant
+def test_bfloat16_computes_in_bfloat16_on_float32_parameters(variant):
+    exact, variables, image = born(variant)
+    model = unet(2, dtype="bfloat16", **VARIANTS[variant])
+    for leaf in jax.tree.leaves(model.init(KEY, image)):
+        assert leaf.dtype == jnp.float32
+    *inner, last = outer_types(variables, model, image)
+    assert inner and all(types == {"bfloat16"} for types in inner)
+    assert last == {"float32"}
+    low, high = (jax.jit(m.apply)(variables, image) for m in (model, exact))
+    assert low.dtype == jnp.float32
+    assert jnp.abs(low - high).mean() < 0.05 * high.std()
+
+
+@pytest.mark.parametrize("option", ["dropout", "bottom_dropout"])
+def test_dropout_is_for_training_only_and_decided_by_its_key(option):
+    model = unet(**{option: 0.5})
+    image = jax.random.normal(KEY, (2, 16, 16, 3))
+    variables = model.init(KEY, image)
+    apply = functools.partial(jax.jit(model.apply, static_argnames="train"), variables)
+
+    def train(seed):
+        return apply(image, train=True, rngs={"dropout": jax.random.key(seed)})
+
+    undropped = unet().apply(variables, image)
+    np.testing.assert_allclose(apply(image), undropped, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(train(1), train(1))
+    assert jnp.abs(train(1) - train(2)).max() > 1e-3
+
+
+def test_dropout_drops_whole_channels_and_keeps_the_mean():
+    block = blocks.ConvBlock(64, norm="none", activation="elu", dropout=0.25)
+    x = jax.random.normal(KEY, (8, 5, 5, 3))
+    variables = block.init(KEY, x, train=False)
+    full = block.apply(variables, x, train=False)
+    dropped = block.apply(variables, x, train=True, rngs={"dropout": KEY})
+    kept = jnp.any(dropped != 0, axis=(1, 2))
+    np.testing.assert_allclose(
+        dropped, jnp.where(kept[:, None, None], full / 0.75, 0), rtol=1e-5
+    )
+    assert 0.65 < kept.mean() < 0.85
+
+
+def test_only_training_changes_batch_statistics():
+    model, variables, image = born("batch")
+    _, kept = model.apply(variables, image, mutable=["batch_stats"])
+    _, moved = model.apply(variables, image, train=True, mutable=["batch_stats"])
+    changed = [
+        jax.tree.map(
+            lambda a, b: bool(jnp.any(a != b)), variables["batch_stats"], after
+        )
+        for after in (kept["batch_stats"], moved["batch_stats"])
+    ]
+    assert not any(jax.tree.leaves(changed[0]))
+    assert all(jax.tree.leaves(changed[1]))
+    assert set(born("plain")[1]) == {"params"}
+
+
+def test_batch_statistics_are_those_of_the_global_batch():
+    model = unet(norm="batch")
+    image = jax.random.normal(KEY, (8, 8, 8, 3)) * jnp.arange(8.0)[:, None, None, None]
+    variables = model.init(KEY, image)
+    mesh = jax.make_mesh((8,), ("data",), (jax.sharding.AxisType.Auto,))
+    cut = jax.NamedSharding(mesh, jax.P("data"))
+    train = jax.jit(functools.partial(model.apply, train=True, mutable=["batch_stats"]))
+    for one, eight in zip(
+        jax.tree.leaves(train(variables, image)),
+        jax.tree.leaves(train(variables, jax.device_put(image, cut))),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, eight, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"stem": 2}, {"residual": True}, {"upsample": "transpose"}],
+    ids=str,
+)
+def test_a_moved_image_has_moved_logits(options):
+    # Without a norm, whose statistics know the extent, and far from the edge.
+    model = unet(norm="none", **{"widths": (4, 8)} | options)
+    image = jax.random.normal(KEY, (1, 64, 64, 2))
+    variables = model.init(KEY, image)
+    step = 2 * options.get("stem", 1)
+    logits, moved = (
+        model.apply(variables, x)
+        for x in (image, jnp.roll(image, (step, -step), (1, 2)))
+    )
+    inside = np.s_[:, 24:40, 24:40]
+    np.testing.assert_allclose(
+        jnp.roll(logits, (step, -step), (1, 2))[inside], moved[inside], atol=1e-5
+    )
+
+
+def reach(model, size=96):
+    """Rows of the image that the logits of the pixel in the middle depend on."""
+    image = jax.random.normal(KEY, (1, size, size, 1))
+    variables = model.init(KEY, image)
+    middle = jax.grad(lambda x: model.apply(variables, x)[0, size // 2, size // 2, 0])
+    return int(jnp.any(jax.jit(middle)(image) != 0, axis=(0, 2, 3)).sum())
+
+
+def test_depth_stem_and_dilation_widen_what_a_pixel_sees():
+    def unet_(widths, **options):
+        return unet(widths=widths, norm="none", activation="elu", **options)
+
+    assert reach(models.build("linear", num_classes=1)) == 1
+    # Four 3×3 convolutions at the finest level see 9 pixels; the level below adds 2 of
+    # its own four-fold pixels on each side, and one pixel that its blocks reach over.
+    near = reach(unet_((4, 8)))
+    assert reach(unet_((4,))) == 5
+    assert near == 18
+    assert reach(unet_((4, 8), stem=2)) == 2 * near
+    assert reach(unet_((4, 8), bottom_dilations=(2,))) == near + 8
+    assert reach(unet_((4, 8, 8))) > 2 * near - 2
+
+
+def test_a_residual_block_that_learned_nothing_passes_its_input_on():
+    block = blocks.ConvBlock(3, norm="none", residual=True)
+    x = jax.random.normal(KEY, (2, 5, 6, 3))
+    nothing = jax.tree.map(jnp.zeros_like, block.init(KEY, x, train=False))
+    np.testing.assert_array_equal(block.apply(nothing, x, train=False), jax.nn.relu(x))
+
+
+def test_the_map_below_is_convolved_as_if_enlarged_and_concatenated():
+    layer = blocks.ConvNorm(5)
+    skip, below = (
+        jax.random.normal(KEY, shape) for shape in [(2, 8, 6, 3), (2, 4, 3, 7)]
+    )
+    variables = layer.init(KEY, skip, train=False, below=below)
+    both = jnp.concatenate([jnp.repeat(jnp.repeat(below, 2, 1), 2, 2), skip], axis=-1)
+    np.testing.assert_allclose(
+        layer.apply(variables, skip, train=False, below=below),
+        layer.apply(variables, both, train=False),
+        atol=1e-5,
+    )
+
+
+def test_variance_survives_the_depth_without_a_norm():
+    model = unet(norm="none", widths=(32, 64, 128, 256))
+    image = jax.random.normal(KEY, (2, 64, 64, 4))
+    logits = model.init_with_output(KEY, image)[0]
+    assert 0.2 < logits.std() < 5
+
+
+def test_linear_is_one_product_a_pixel():
+    model = models.build("linear", num_classes=2)
+    image = jax.random.normal(KEY, (2, 3, 5, 4))
+    variables = model.init(KEY, image)
+    weights = variables["params"]["Dense_0"]
+    np.testing.assert_allclose(
+        model.apply(variables, image),
+        np.einsum("bhwc,ck->bhwk", image, weights["kernel"]) + weights["bias"],
+        atol=1e-5,
+    )
+
+
+def test_models_are_values():
+    assert unet(widths=[4, 8]) == unet(widths=(4, 8))
+    assert hash(unet(widths=[4, 8])) == hash(unet(widths=(4, 8)))
+    assert models.names() == ["linear", "unet"]
+
+
+@pytest.mark.parametrize(
+    "name,options,message",
+    [
+        ("unett", {}, "model 'unett' is not known; did you mean 'unet'?"),
+        (
+            "unet",
+            {"width": (4,)},
+            "option 'width' is not known; did you mean 'widths'?",
+        ),
+        ("linear", {"stem": 2}, "linear model option 'stem' is not known"),
+        ("linear", {"dtype": "int8"}, "model.dtype='int8': expected one of float32"),
+        ("unet", {"norm": "layer"}, "model.norm='layer': expected one of group, batch"),
+        (
+            "unet",
+            {"activation": "tanh"},
+            "model.activation='tanh': expected one of relu",
+        ),
+        ("unet", {"upsample": "cubic"}, "model.upsample='cubic': expected one of near"),
+        ("unet", {"residual": "yes"}, "model.residual='yes': expected one of False"),
+        ("unet", {"stem": 3}, "model.stem=3: expected one of 1, 2, 4, 8"),
+        ("unet", {"widths": ()}, r"model.widths=\(\): expected a tuple of 1 to 12"),
+        ("unet", {"widths": 8}, "model.widths=8: expected a tuple"),
+        ("unet", {"widths": (4, 0)}, r"model.widths=\(4, 0\): expected"),
+        ("unet", {"blocks": (1, 1)}, "a tuple of 0 or 3 positive whole numbers"),
+        ("unet", {"decoder_widths": (4,)}, "a tuple of 0 or 2 positive whole numbers"),
+        ("unet", {"bottom_dilations": (0,)}, r"model.bottom_dilations=\(0,\): exp"),
+        ("unet", {"head": 8}, "model.head=8: expected 0 where model.stem is 1"),
+        ("unet", {"head": -1}, "model.head=-1: expected a whole number, 0 or more"),
+        ("unet", {"dropout": 1.0}, "model.dropout=1.0: expected a number from 0"),
+        ("unet", {"bottom_dropout": "x"}, "model.bottom_dropout='x': expected a numb"),
+    ],
+)
+def test_what_is_not_allowed_is_named_with_what_is(name, options, message):
+    defaults = SMALL if name == "unet" else {}
+    with pytest.raises(InputError, match=message) as error:
+        models.build(name, num_classes=1, **defaults | options)
+    assert "\n" not in str(error.value)
+
+
+def test_every_option_is_documented():
+    for name in models.names():
+        model = models.build(name, num_classes=1)
+        for field in dataclasses.fields(model):
+            if field.name not in ("parent", "name"):
+                assert f"        {field.name}: " in type(model).__doc__
+
+
+@pytest.mark.parametrize(
+    "options,count",
+    [
+        ({"widths": (32, 64, 128, 256)}, 1_945_921),
+        ({"widths": (32, 64, 128, 256), "upsample": "transpose"}, 1_932_737),
+        ({"widths": (32, 64, 128, 256), "stem": 2}, 1_948_612),
+    ],
+    ids=str,
+)
+def test_the_number_of_parameters_stays(options, count):
+    shapes = jax.eval_shape(unet(**options).init, KEY, jnp.zeros((1, 32, 32, 3)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == count

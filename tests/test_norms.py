@@ -1,0 +1,137 @@
+"""Group and batch normalisation, against Flax's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from minenet.models import norms
+
+KEY = jax.random.key(0)
+X = 3 + 2 * jax.random.normal(KEY, (4, 6, 5, 16))
+AFFINE = {
+    "scale": jax.random.normal(jax.random.key(1), (16,)),
+    "bias": jax.random.normal(jax.random.key(2), (16,)),
+}
+
+
+def assert_same(one, other, *arguments, tolerance=1e-4):
+    def pull(function):
+        value, back = jax.vjp(function, *arguments)
+        return value, back(jax.random.normal(KEY, value.shape))
+
+    for a, b in zip(
+        jax.tree.leaves(pull(one)), jax.tree.leaves(pull(other)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "channels,groups", [(16, 4), (32, 8), (64, 8), (24, 6), (7, 1)]
+)
+def test_group_norm_is_flax_group_norm(channels, groups):
+    x = 3 + 2 * jax.random.normal(KEY, (4, 6, 5, channels))
+    flax = nn.GroupNorm(num_groups=groups, epsilon=norms.EPSILON)
+    params = jax.tree.map(
+        lambda leaf: jax.random.normal(KEY, leaf.shape), flax.init(KEY, x)["params"]
+    )
+    assert_same(
+        lambda params, x: norms.GroupNorm().apply({"params": params}, x),
+        lambda params, x: flax.apply({"params": params}, x),
+        params,
+        x,
+    )
+
+
+def test_group_norm_of_a_sample_does_not_depend_on_the_batch():
+    layer = norms.GroupNorm()
+    variables = layer.init(KEY, X)
+    np.testing.assert_allclose(
+        layer.apply(variables, X)[1:2], layer.apply(variables, X[1:2]), atol=1e-6
+    )
+
+
+def test_group_norm_leaves_something_of_one_pixel():
+    x = jax.random.normal(KEY, (1, 1, 1, 8))
+    assert jnp.std(norms.GroupNorm().init_with_output(KEY, x)[0]) > 0.5
+
+
+def test_group_norm_of_a_constant_is_finite_in_value_and_gradient():
+    layer = norms.GroupNorm()
+    x = jnp.full((2, 4, 4, 8), 1e3)
+    variables = layer.init(KEY, x)
+    value, gradient = jax.value_and_grad(lambda x: layer.apply(variables, x).sum())(x)
+    assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
+
+
+def batch_norm(train, stats):
+    own, flax = norms.BatchNorm(), nn.BatchNorm(momentum=0.9, epsilon=norms.EPSILON)
+
+    def apply_own(params, x):
+        return own.apply(
+            {"params": params, "batch_stats": stats},
+            x,
+            train=train,
+            mutable=["batch_stats"],
+        )
+
+    def apply_flax(params, x):
+        return flax.apply(
+            {"params": params, "batch_stats": stats},
+            x,
+            use_running_average=not train,
+            mutable=["batch_stats"],
+        )
+
+    return apply_own, apply_flax
+
+
+STATS = {"mean": jnp.linspace(-1, 1, 16), "var": jnp.linspace(0.5, 2, 16)}
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_batch_norm_is_flax_batch_norm(train):
+    own, flax = batch_norm(train, STATS)
+    assert_same(
+        lambda params, x: own(params, x)[0],
+        lambda params, x: flax(params, x)[0],
+        AFFINE,
+        X,
+    )
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_batch_norm_keeps_running_statistics_as_flax_does_in_training_only(train):
+    own, flax = (
+        apply(AFFINE, X)[1]["batch_stats"] for apply in batch_norm(train, STATS)
+    )
+    for name, before in STATS.items():
+        np.testing.assert_allclose(own[name], flax[name], rtol=1e-5, atol=1e-5)
+        assert bool(jnp.allclose(own[name], before)) is not train
+
+
+def test_batch_norm_is_born_with_the_statistics_of_nothing():
+    stats = norms.BatchNorm().init(KEY, X, train=True)["batch_stats"]
+    np.testing.assert_array_equal(stats["mean"], np.zeros(16))
+    np.testing.assert_array_equal(stats["var"], np.ones(16))
+
+
+@pytest.mark.parametrize(
+    "layer,call",
+    [
+        (norms.GroupNorm(), {}),
+        (norms.BatchNorm(), {"train": True}),
+    ],
+)
+def test_statistics_of_bfloat16_maps_are_float32(layer, call):
+    # 64² values near 3: their sum in bfloat16 would stop growing at 512 or so.
+    x = 3 + 0.5 * jax.random.normal(KEY, (2, 64, 64, 8))
+    variables = layer.init(KEY, x, **call)
+    low = layer.apply(
+        variables, x.astype(jnp.bfloat16), mutable=["batch_stats"], **call
+    )[0]
+    high = layer.apply(variables, x, mutable=["batch_stats"], **call)[0]
+    assert low.dtype == jnp.bfloat16
+    np.testing.assert_allclose(low.astype(jnp.float32), high, atol=0.05)
+    assert abs(low.astype(jnp.float32).mean()) < 0.01

@@ -1,0 +1,121 @@
+"""Changes of a map's size, against the operations of Flax and JAX that they replace."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minenet.models import resample
+
+KEY = jax.random.key(0)
+
+
+def normal(*shape, seed=0):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def assert_same_function(one, other, *arguments, atol=1e-5):
+    """Values agree, and so do gradients with regard to every argument."""
+
+    def pull(function):
+        value, back = jax.vjp(function, *arguments)
+        return value, back(normal(*value.shape, seed=9))
+
+    for a, b in zip(
+        jax.tree.leaves(pull(one)), jax.tree.leaves(pull(other)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=atol)
+
+
+def test_max_pool_is_flax_max_pool():
+    assert_same_function(
+        resample.max_pool,
+        lambda x: nn.max_pool(x, (2, 2), strides=(2, 2)),
+        normal(2, 6, 10, 3),
+    )
+
+
+def test_max_pool_shares_the_gradient_of_ties():
+    gradient = jax.grad(lambda x: resample.max_pool(x).sum())(jnp.ones((1, 2, 2, 1)))
+    np.testing.assert_allclose(gradient, 0.25 * np.ones((1, 2, 2, 1)))
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_depth_to_space_undoes_space_to_depth(block):
+    x = normal(2, 8, 12, 3)
+    deep = resample.space_to_depth(x, block)
+    assert deep.shape == (2, 8 // block, 12 // block, 3 * block**2)
+    np.testing.assert_array_equal(resample.depth_to_space(deep, block), x)
+
+
+def test_space_to_depth_keeps_a_block_in_row_major_order():
+    x = jnp.arange(16).reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(
+        resample.space_to_depth(x, 2)[0, 1, 0], [8, 9, 12, 13]
+    )
+
+
+def test_nearest_is_resize():
+    assert_same_function(
+        resample.nearest,
+        lambda x: jax.image.resize(x, (2, 10, 6, 4), "nearest"),
+        normal(2, 5, 3, 4),
+    )
+
+
+def test_bilinear_keeps_planes_away_from_the_edge():
+    row, col = jnp.meshgrid(jnp.arange(6.0), jnp.arange(8.0), indexing="ij")
+    plane = (2 * row - col)[None, ..., None]
+    large = resample.bilinear(plane)[0, 1:-1, 1:-1, 0]
+    # The centre of pixel i of the enlarged map lies at (i + ½)/2 - ½ of the map.
+    row, col = jnp.meshgrid(jnp.arange(1, 11), jnp.arange(1, 15), indexing="ij")
+    expected = 2 * ((row + 0.5) / 2 - 0.5) - ((col + 0.5) / 2 - 0.5)
+    np.testing.assert_allclose(large, expected, atol=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    height=st.integers(1, 5),
+    width=st.integers(1, 5),
+    channels=st.integers(1, 4),
+    features=st.integers(1, 3),
+)
+def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(
+    height, width, channels, features
+):
+    assert_same_function(
+        resample.convolve_nearest,
+        lambda x, kernel: resample.convolve(resample.nearest(x), kernel),
+        normal(2, height, width, channels),
+        normal(3, 3, channels, features, seed=1),
+    )
+
+
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_convolve_is_flax_conv(dilation):
+    layer = nn.Conv(5, (3, 3), kernel_dilation=dilation, use_bias=False)
+    assert_same_function(
+        lambda x, kernel: resample.convolve(x, kernel, dilation=dilation),
+        lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x),
+        normal(2, 9, 7, 4),
+        normal(3, 3, 4, 5, seed=1),
+    )
+
+
+def test_transposed_conv_is_flax_conv_transpose():
+    own = resample.TransposedConv(5)
+    flax = nn.ConvTranspose(5, (2, 2), strides=(2, 2))
+    x = normal(2, 4, 3, 6)
+    params = own.init(KEY, x)
+    shapes = jax.tree.map(jnp.shape, params)
+    assert shapes == jax.tree.map(jnp.shape, flax.init(KEY, x))
+    params = jax.tree.map(lambda leaf: normal(*leaf.shape, seed=2), params)
+    assert_same_function(
+        lambda params, x: own.apply(params, x),
+        lambda params, x: flax.apply(params, x),
+        params,
+        x,
+    )
