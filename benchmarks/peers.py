@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import importlib.metadata
 import os
 import sys
@@ -53,12 +55,15 @@ def torchgeo() -> ModuleType:
 
 @functools.cache
 def _vision() -> object:
-    """Makes torchvision importable beside a torch without CUDA.
+    """Imports torchvision, also beside a torch without CUDA.
 
     Its wheels are built for the CUDA torch. Beside the other one their library does not
     load, and the import stops at two operators that nobody here calls: declaring them
-    is enough.
+    is enough. Where it does load, declaring them twice would be an error.
     """
+    torch()
+    with contextlib.suppress(RuntimeError):
+        return importlib.import_module("torchvision")
     operators = torch().library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         operators.define(

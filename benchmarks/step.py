@@ -2,6 +2,7 @@
 
     python -m benchmarks.step
     python -m benchmarks.step --peer --batches=8x128,4x256
+    python -m benchmarks.step --peer --bfloat16
 
 The same work on both sides: normalise six bands with gaps, turn and mirror each sample,
 forward, Dice + BCE over the pixels that count, backward, clip, AdamW; and normalise,
@@ -13,6 +14,7 @@ processes take turns, so that what else the machine does falls on all of them.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -37,6 +39,9 @@ def main() -> None:
     )
     options.add_argument("--peer", action="store_true", help="torch in the same run")
     options.add_argument("--batches", default="8x128,4x256", help="samples x side, …")
+    options.add_argument(
+        "--bfloat16", action="store_true", help="compute in it, on both sides"
+    )
     options.add_argument("--repeats", type=int, default=10, help="steps a process")
     options.add_argument("--rounds", type=int, default=2, help="processes a line")
     options = options.parse_args()
@@ -49,7 +54,7 @@ def main() -> None:
         size, side = map(int, batch.split("x"))
         for work in ("train", "predict"):
             common = {"size": size, "side": side, "work": work}
-            common["repeats"] = options.repeats
+            common |= {"bfloat16": options.bfloat16, "repeats": options.repeats}
             found = measure.alternate(
                 "benchmarks.step",
                 {(of, net): {"library": of, "net": net, **common} for of, net in lines},
@@ -91,11 +96,9 @@ def batch(*, size: int, side: int) -> dict[str, np.ndarray]:
 
 
 def minenet(
-    net: str, *, size: int, side: int, work: str
+    net: str, *, size: int, side: int, work: str, bfloat16: bool = False
 ) -> tuple[Callable[[], Any], dict[str, Any]]:
     """Returns one call of minenet's compiled step, and what is known before it runs."""
-    import functools
-
     import jax
 
     from minenet import losses, models
@@ -103,7 +106,8 @@ def minenet(
     from minenet.ops import augment, normalize
     from minenet.train import optimizer, state, step
 
-    model = models.build("unet", num_classes=1, **NETS[net])
+    dtype = "bfloat16" if bfloat16 else "float32"
+    model = models.build("unet", num_classes=1, dtype=dtype, **NETS[net])
     adam = optimizer.build(steps=1000)
     normalizer = normalize.zscore([3000.0] * BANDS, [900.0] * BANDS)
     make = functools.partial(
@@ -156,7 +160,7 @@ def minenet(
 
 
 def torch(
-    net: str, *, size: int, side: int, work: str
+    net: str, *, size: int, side: int, work: str, bfloat16: bool = False
 ) -> tuple[Callable[[], Any], dict[str, Any]]:
     """Returns one call of torch's step; its first call counts as compiling."""
     from benchmarks import peers, twin
@@ -177,6 +181,7 @@ def torch(
     )
     weight = torch.from_numpy(data["weight"]).to(device)[:, None]
     generator = np.random.default_rng(0)
+    half = functools.partial(torch.autocast, device, torch.bfloat16, enabled=bfloat16)
 
     def turned(arrays: list[Any]) -> list[Any]:
         samples = []
@@ -189,7 +194,9 @@ def torch(
     def train() -> None:
         x, t, w = turned([torch.nan_to_num((image - 3000) / 900), target, weight])
         module.train()
-        logits = module(x.contiguous(memory_format=torch.channels_last))
+        with half():
+            logits = module(x.contiguous(memory_format=torch.channels_last))
+        logits = logits.float()
         entropy = cross_entropy(logits, t, reduction="none")
         p = torch.sigmoid(logits) * w
         dice = 1 - (2 * (p * t).sum() + 1) / (p.sum() + (t * w).sum() + 1)
@@ -203,7 +210,9 @@ def torch(
     @torch.no_grad()
     def predict() -> None:
         module.eval()
-        torch.sigmoid(module(torch.nan_to_num((image - 3000) / 900))).cpu()
+        with half():
+            logits = module(torch.nan_to_num((image - 3000) / 900))
+        torch.sigmoid(logits.float()).cpu()
 
     call = train if work == "train" else predict
     began = time.perf_counter()
