@@ -13,20 +13,22 @@ from minenet.models import blocks
 from minenet.types import InputError
 
 KEY = jax.random.key(0)
-SMALL = {"widths": (4, 8, 12)}
+SMALL = {"widths": (4, 8)}
 VARIANTS = {
     "plain": {},
-    "stem": {"stem": 2},
-    "stem and head": {"stem": 4, "head": 4},
-    "residual": {"residual": True, "blocks": (1, 2, 2)},
-    "thin decoder": {"decoder_widths": (2, 4)},
-    "dilated": {"bottom_dilations": (1, 2, 4)},
+    "one level": {"widths": (4,), "norm": "none", "activation": "elu"},
+    "rich": {
+        "stem": 2,
+        "head": 4,
+        "residual": True,
+        "blocks": (1, 2),
+        "decoder_widths": (2,),
+        "bottom_dilations": (2,),
+    },
+    "batch": {"norm": "batch", "stem": 2},
     "bilinear": {"upsample": "bilinear"},
     "transpose": {"upsample": "transpose"},
     "depth_to_space": {"upsample": "depth_to_space"},
-    "batch": {"norm": "batch"},
-    "none": {"norm": "none", "activation": "elu"},
-    "one level": {"widths": (4,)},
 }
 
 
@@ -35,17 +37,18 @@ def unet(num_classes=1, **options):
 
 
 @functools.cache
-def born(variant, height=24, width=40, bands=3, num_classes=2):
-    model = unet(num_classes, **VARIANTS[variant])
-    image = jax.random.normal(KEY, (2, height, width, bands))
+def born(variant):
+    model = unet(2, **VARIANTS[variant])
+    image = jax.random.normal(KEY, (2, 16, 32, 3))
     return model, jax.jit(model.init)(KEY, image), image
 
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
+main_variants = pytest.mark.parametrize("variant", ["plain", "rich", "batch"])
 
 
 @each_variant
-@pytest.mark.parametrize("size", [(1, 1), (17, 33), (64, 3)])
+@pytest.mark.parametrize("size", [(1, 1), (17, 33)])
 def test_logits_of_any_size_are_finite_float32_of_that_size(variant, size):
     model, variables, _ = born(variant)
     image = jax.random.normal(KEY, (2, *size, 3))
@@ -55,7 +58,7 @@ def test_logits_of_any_size_are_finite_float32_of_that_size(variant, size):
     assert jnp.isfinite(logits).all()
 
 
-@each_variant
+@main_variants
 def test_a_size_that_does_not_fit_is_continued_by_its_edge(variant):
     model, variables, _ = born(variant)
     image = jax.random.normal(KEY, (2, 13, 30, 3))
@@ -66,7 +69,7 @@ def test_a_size_that_does_not_fit_is_continued_by_its_edge(variant):
     )
 
 
-@each_variant
+@main_variants
 def test_jit_is_eager(variant):
     model, variables, image = born(variant)
     np.testing.assert_allclose(
@@ -77,7 +80,7 @@ def test_jit_is_eager(variant):
     )
 
 
-@each_variant
+@main_variants
 def test_a_sample_does_not_depend_on_the_others(variant):
     model, variables, image = born(variant)
     apply = jax.jit(model.apply)
@@ -128,7 +131,7 @@ def outer_types(variables, model, image):
 def test_bfloat16_computes_in_bfloat16_on_float32_parameters(variant):
     exact, variables, image = born(variant)
     model = unet(2, dtype="bfloat16", **VARIANTS[variant])
-    for leaf in jax.tree.leaves(model.init(KEY, image)):
+    for leaf in jax.tree.leaves(jax.eval_shape(model.init, KEY, image)):
         assert leaf.dtype == jnp.float32
     *inner, last = outer_types(variables, model, image)
     assert inner and all(types == {"bfloat16"} for types in inner)
@@ -310,8 +313,12 @@ def test_models_are_values():
         ("unet", {"widths": ()}, r"model.widths=\(\): expected a tuple of 1 to 12"),
         ("unet", {"widths": 8}, "model.widths=8: expected a tuple"),
         ("unet", {"widths": (4, 0)}, r"model.widths=\(4, 0\): expected"),
-        ("unet", {"blocks": (1, 1)}, "a tuple of 0 or 3 positive whole numbers"),
-        ("unet", {"decoder_widths": (4,)}, "a tuple of 0 or 2 positive whole numbers"),
+        ("unet", {"blocks": (1,)}, "a tuple of 0 or 2 positive whole numbers"),
+        (
+            "unet",
+            {"decoder_widths": (4, 4)},
+            "a tuple of 0 or 1 positive whole numbers",
+        ),
         ("unet", {"bottom_dilations": (0,)}, r"model.bottom_dilations=\(0,\): exp"),
         ("unet", {"head": 8}, "model.head=8: expected 0 where model.stem is 1"),
         ("unet", {"head": -1}, "model.head=-1: expected a whole number, 0 or more"),

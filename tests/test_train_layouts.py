@@ -11,7 +11,9 @@ from tests import trainings
 STEPS = 20
 
 
-@pytest.fixture(scope="module", params=["group", "batch"])
+@pytest.fixture(
+    scope="module", params=["group", pytest.param("batch", marks=pytest.mark.slow)]
+)
 def reference(request, tmp_path_factory):
     workdir = tmp_path_factory.mktemp(request.param)
     return request.param, train(workdir, request.param, {}, devices=1)
