@@ -5,14 +5,14 @@
 #     bash benchmarks/install_peers.sh .venv/bin/python
 #
 # Torch comes first and decides; what builds on it comes without its dependencies, which
-# would bring another torch, and with the few that importing it needs.
+# would bring another torch, after the few that importing it needs.
 set -euo pipefail
 python="${1:-python}"
 install() { "$python" -m pip install --quiet "$@"; }
 
-install "scikit-learn>=1.5" "psutil>=6" "torch==2.13.0"
+install "scikit-learn>=1.5" "torch==2.13.0"
+install huggingface-hub safetensors pillow pyyaml requests matplotlib tqdm
 install --no-deps "torchvision==0.28.*" "timm>=1.0.3" \
   "segmentation-models-pytorch==0.6.*" "monai>=1.5" "torchgeo==0.8.*" einops
-install huggingface-hub safetensors pillow pyyaml requests matplotlib tqdm
 
 "$python" "$(dirname "$0")/peers.py"

@@ -13,7 +13,8 @@ import os
 import sys
 from types import ModuleType
 
-# OpenMP threads that wait would burn the processor time that a budget counts.
+# By default OpenMP threads spin while they wait. Beside any other load that makes torch
+# several times slower, and it burns the processor time that a budget counts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 HINT = "bash benchmarks/install_peers.sh PYTHON installs the peers (Python 3.11)"

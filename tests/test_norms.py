@@ -1,5 +1,7 @@
 """Group and batch normalisation, against Flax's."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,17 +11,21 @@ from flax import linen as nn
 from minenet.models import norms
 
 KEY = jax.random.key(0)
-X = 3 + 2 * jax.random.normal(KEY, (4, 6, 5, 16))
-AFFINE = {
-    "scale": jax.random.normal(jax.random.key(1), (16,)),
-    "bias": jax.random.normal(jax.random.key(2), (16,)),
-}
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+X = 3 + 2 * normal(4, 6, 5, 16)
+AFFINE = {"scale": normal(16, seed=1), "bias": normal(16, seed=2)}
 
 
 def assert_same(one, other, *arguments, tolerance=1e-4):
+    @functools.partial(jax.jit, static_argnums=0)
     def pull(function):
         value, back = jax.vjp(function, *arguments)
-        return value, back(jax.random.normal(KEY, value.shape))
+        return value, back(normal(*value.shape, seed=9))
 
     for a, b in zip(
         jax.tree.leaves(pull(one)), jax.tree.leaves(pull(other)), strict=True
@@ -27,20 +33,14 @@ def assert_same(one, other, *arguments, tolerance=1e-4):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    "channels,groups", [(16, 4), (32, 8), (64, 8), (24, 6), (7, 1)]
-)
+@pytest.mark.parametrize("channels,groups", [(16, 4), (64, 8), (24, 6), (7, 1)])
 def test_group_norm_is_flax_group_norm(channels, groups):
-    x = 3 + 2 * jax.random.normal(KEY, (4, 6, 5, channels))
     flax = nn.GroupNorm(num_groups=groups, epsilon=norms.EPSILON)
-    params = jax.tree.map(
-        lambda leaf: jax.random.normal(KEY, leaf.shape), flax.init(KEY, x)["params"]
-    )
     assert_same(
         lambda params, x: norms.GroupNorm().apply({"params": params}, x),
         lambda params, x: flax.apply({"params": params}, x),
-        params,
-        x,
+        {"scale": normal(channels, seed=1), "bias": normal(channels, seed=2)},
+        3 + 2 * normal(4, 6, 5, channels),
     )
 
 
@@ -53,7 +53,7 @@ def test_group_norm_of_a_sample_does_not_depend_on_the_batch():
 
 
 def test_group_norm_leaves_something_of_one_pixel():
-    x = jax.random.normal(KEY, (1, 1, 1, 8))
+    x = normal(1, 1, 1, 8)
     assert jnp.std(norms.GroupNorm().init_with_output(KEY, x)[0]) > 0.5
 
 
@@ -126,7 +126,7 @@ def test_batch_norm_is_born_with_the_statistics_of_nothing():
 )
 def test_statistics_of_bfloat16_maps_are_float32(layer, call):
     # 64² values near 3: their sum in bfloat16 would stop growing at 512 or so.
-    x = 3 + 0.5 * jax.random.normal(KEY, (2, 64, 64, 8))
+    x = 3 + 0.5 * normal(2, 64, 64, 8)
     variables = layer.init(KEY, x, **call)
     low = layer.apply(
         variables, x.astype(jnp.bfloat16), mutable=["batch_stats"], **call

@@ -1,25 +1,24 @@
 """Changes of a map's size, against the operations of Flax and JAX that they replace."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from minenet.models import resample
 
-KEY = jax.random.key(0)
-
 
 def normal(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def assert_same_function(one, other, *arguments, atol=1e-5):
     """Values agree, and so do gradients with regard to every argument."""
 
+    @functools.partial(jax.jit, static_argnums=0)
     def pull(function):
         value, back = jax.vjp(function, *arguments)
         return value, back(normal(*value.shape, seed=9))
@@ -76,21 +75,13 @@ def test_bilinear_keeps_planes_away_from_the_edge():
     np.testing.assert_allclose(large, expected, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    height=st.integers(1, 5),
-    width=st.integers(1, 5),
-    channels=st.integers(1, 4),
-    features=st.integers(1, 3),
-)
-def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(
-    height, width, channels, features
-):
+@pytest.mark.parametrize("height,width", [(1, 1), (1, 4), (5, 3)])
+def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(height, width):
     assert_same_function(
         resample.convolve_nearest,
         lambda x, kernel: resample.convolve(resample.nearest(x), kernel),
-        normal(2, height, width, channels),
-        normal(3, 3, channels, features, seed=1),
+        normal(2, height, width, 4),
+        normal(3, 3, 4, 3, seed=1),
     )
 
 
@@ -105,17 +96,22 @@ def test_convolve_is_flax_conv(dilation):
     )
 
 
-def test_transposed_conv_is_flax_conv_transpose():
+def test_transposed_conv_is_flax_conv_transpose_with_its_taps_reversed():
     own = resample.TransposedConv(5)
     flax = nn.ConvTranspose(5, (2, 2), strides=(2, 2))
-    x = normal(2, 4, 3, 6)
-    params = own.init(KEY, x)
-    shapes = jax.tree.map(jnp.shape, params)
-    assert shapes == jax.tree.map(jnp.shape, flax.init(KEY, x))
-    params = jax.tree.map(lambda leaf: normal(*leaf.shape, seed=2), params)
+    params = {"kernel": normal(2, 2, 6, 5, seed=1), "bias": normal(5, seed=2)}
     assert_same_function(
-        lambda params, x: own.apply(params, x),
-        lambda params, x: flax.apply(params, x),
+        lambda params, x: own.apply({"params": params}, x),
+        lambda params, x: flax.apply(
+            {"params": params | {"kernel": params["kernel"][::-1, ::-1]}}, x
+        ),
         params,
-        x,
+        normal(2, 4, 3, 6),
     )
+
+
+def test_transposed_conv_keeps_the_variance():
+    x = normal(4, 16, 16, 64)
+    y, variables = resample.TransposedConv(32).init_with_output(jax.random.key(0), x)
+    assert variables["params"]["kernel"].shape == (2, 2, 64, 32)
+    assert 0.9 < y.std() < 1.1

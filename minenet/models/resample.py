@@ -6,13 +6,12 @@ cost up to twice as much in a training step.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-
-he_normal = nn.initializers.he_normal()
 
 
 def convolve(
@@ -104,11 +103,19 @@ def _pairs(kernel: jax.Array, phase: int, *, axis: int) -> jax.Array:
     return jnp.concatenate(pair, axis=axis)
 
 
+def _lecun_normal(key: jax.Array, shape: tuple[int, int, int, int]) -> jax.Array:
+    # A pixel of the result is one product with one of the four taps.
+    taps, depth, features = math.prod(shape[:2]), *shape[2:]
+    kernel = nn.initializers.lecun_normal()(key, (depth, taps * features))
+    return kernel.reshape(depth, taps, features).swapaxes(0, 1).reshape(shape)
+
+
 class TransposedConv(nn.Module):
     """The 2×2 transposed convolution of stride 2, as a product and a reshape.
 
     Its blocks do not overlap, so it is one matrix product a pixel; XLA's own takes
-    twice as long. The kernel means what `flax.linen.ConvTranspose`'s does.
+    twice as long. Tap `(r, c)` of the `[2, 2, C, features]` kernel makes pixel `(r, c)`
+    of a block, as in PyTorch and Keras; `flax.linen.ConvTranspose` counts backwards.
 
     Attributes:
         features: Channels of the result.
@@ -122,7 +129,7 @@ class TransposedConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns `[B, 2H, 2W, features]`."""
         shape = (2, 2, x.shape[-1], self.features)
-        kernel = self.param("kernel", he_normal, shape).astype(self.dtype)
+        kernel = self.param("kernel", _lecun_normal, shape).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         b, h, w, _ = x.shape
         y = jnp.einsum("bhwi,klio->bhkwlo", x.astype(self.dtype), kernel)

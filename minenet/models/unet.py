@@ -126,8 +126,7 @@ class UNet(nn.Module):
         for dilation in self.bottom_dilations:
             layer = blocks.ConvNorm(x.shape[-1], dilation=dilation, **style)
             x = layer(x, train=train, shortcut=x)
-        drop = nn.Dropout(self.bottom_dropout, broadcast_dims=(1, 2))
-        x = drop(x, deterministic=not train)
+        x = blocks.ChannelDropout(self.bottom_dropout)(x, train=train)
         decoder_widths = self.decoder_widths or self.widths[:-1]
         for features, skip in zip(decoder_widths[::-1], skips[::-1], strict=True):
             if self.upsample == "nearest":
