@@ -308,6 +308,20 @@ def test_linear_is_one_product_a_pixel():
     )
 
 
+def test_options_shape_the_layers():
+    variables = born("rich")[1]
+    kernels = [
+        leaf.shape
+        for path, leaf in jax.tree.leaves_with_path(variables)
+        if path[-1].key == "kernel"
+    ]
+    first = [(3, 3, 12, 4), (3, 3, 4, 4), (12, 4)]
+    bottom = [(3, 3, 4, 8), (3, 3, 8, 8), (4, 8)] + 2 * [(3, 3, 8, 8)]
+    decoder = [(3, 3, 8 + 4, 2), (3, 3, 2, 2)]
+    dilated, head = [(3, 3, 8, 8)], [(3, 3, 4 + 3, 4), (2, 4 * 4), (4, 2)]
+    assert kernels == first + bottom + decoder + dilated + head
+
+
 def test_models_are_values():
     assert unet(widths=[4, 8]) == unet(widths=(4, 8))
     assert hash(unet(widths=[4, 8])) == hash(unet(widths=(4, 8)))
@@ -362,7 +376,7 @@ def test_every_option_is_documented():
         model = models.build(name, num_classes=1)
         for field in dataclasses.fields(model):
             if field.name not in ("parent", "name"):
-                assert f"        {field.name}: " in type(model).__doc__
+                assert f"    {field.name}: " in type(model).__doc__
 
 
 @pytest.mark.parametrize(
