@@ -1,12 +1,15 @@
 """Synthetic scenes: drawn from their seed, misleading as real ones, read back whole."""
 
+import itertools
+
 import numpy as np
 import pytest
 import shapely
 
 from minenet.data import synthetic
-from minenet.data.synthetic import noise
+from minenet.data.synthetic import farms, noise, workings
 from minenet.geo import raster, vector
+from minenet.types import InputError
 
 SIZE = {"height": 192, "width": 224}
 
@@ -32,8 +35,10 @@ def test_a_scene_is_a_function_of_its_seed():
 
 
 def test_places_do_not_overlap():
-    boxes = [footprint(synthetic.scene(0, place=p, **SIZE)) for p in range(3)]
-    assert not any(a.intersects(b) for a, b in zip(boxes, boxes[1:], strict=False))
+    places = (0, 1, 2, 200)  # the last in another row
+    boxes = [footprint(synthetic.scene(0, place=p, **SIZE)) for p in places]
+    assert not any(a.intersects(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(box.bounds[2] < 850_000 for box in boxes)  # within the UTM zone
 
 
 def footprint(scene):
@@ -97,3 +102,45 @@ def test_smoother_fractals_have_nearer_neighbours(slope):
     assert field.shape == (100, 130)
     assert field.std() == pytest.approx(1, abs=1e-3)
     assert np.abs(np.diff(field)).mean() < np.abs(np.diff(rougher)).mean()
+
+
+@pytest.mark.parametrize("kind", sorted(workings.DRAW))
+def test_a_working_fills_its_shape_and_nothing_beyond(kind):
+    generator = np.random.default_rng(3)
+    rows, cols = np.indices((60, 70))
+    depth = np.maximum(0, 22 - np.hypot(rows - 30, cols - 33)).astype(np.float32)
+    before = np.full((60, 70, 6), 0.05, np.float32)
+    view = before.copy()
+    workings.DRAW[kind](generator, view, depth, workings.Ground.draw(generator))
+    changed = (view != before).any(-1)
+    assert not changed[depth == 0].any()
+    assert changed[depth > 5].mean() > 0.5
+    assert (view > 0).all() and (view < 1).all()
+
+
+def test_a_bend_is_felt_on_one_side_of_a_path():
+    made = noise.path(np.random.default_rng(1), (90, 120), wander=0.8, scale=40)
+    assert made.distance.min() == 0 and (made.width > 0).all()
+    inner = made.bend[made.distance > 1] > 0
+    assert 0.2 < inner.mean() < 0.8
+
+
+@pytest.mark.parametrize("side", [6, 20])
+def test_parcels_are_about_as_large_as_asked(side):
+    number, field, _ = farms.parcels(np.random.default_rng(2), (200, 210), side=side)
+    sizes = np.bincount(number.ravel())
+    assert 0.4 * side**2 < np.median(sizes[sizes > 0]) < 3 * side**2
+    assert 0 <= field.min() and field.max() <= 1 and field.mean() > 0.5
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 200), (192, 160)])
+def test_every_scene_has_a_mine_within_it(size):
+    for place in range(4):
+        made = synthetic.scene(0, height=size[0], width=size[1], place=place)
+        assert made.image.shape == (*size, 6) and len(made.mines) > 0
+        assert made.mines.is_valid.all() and truth(made).any()
+
+
+def test_a_scene_too_small_for_a_landscape_is_refused():
+    with pytest.raises(InputError, match="at least 32 pixels"):
+        synthetic.scene(0, height=16, width=64)

@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 
 from minenet.data.synthetic import land, mines, sky
 from minenet.geo import raster, vector
+from minenet.types import InputError
 
 BANDS = ("B2", "B3", "B4", "B8", "B11", "B12")
 """Sentinel-2's names of blue, green, red, near and two short-wave infrareds."""
@@ -22,6 +23,12 @@ UTM = CRS.from_epsg(32723)
 GSD_M = 10.0
 SCALE = 1e-4
 """Reflectance of one digital number, as in Sentinel-2 Level 2A."""
+
+MINE_EVERY = 45_000
+"""Pixels to a mine."""
+
+SMALLEST = 32
+"""Pixels of a side below which there is no room for a landscape."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +58,32 @@ def scene(
         height: In pixels of 10 m.
         width: In pixels of 10 m.
         place: Scenes of different places do not overlap.
+
+    Raises:
+        InputError: A side is shorter than 32 pixels.
+
+    >>> made = scene(0, height=64, width=96)
+    >>> made.image.shape, made.image.dtype.name, len(made.mines) > 0
+    ((64, 96, 6), 'uint16', True)
     """
+    if min(height, width) < SMALLEST:
+        raise InputError(
+            f"synthetic scenes of height={height} and width={width} are too small: "
+            f"give at least {SMALLEST} pixels for each"
+        )
     generator = np.random.default_rng([seed, place])
     image, busy = land.landscape(generator, (height, width))
-    count = max(3, round(height * width / 45_000))
-    shapes = mines.outlines(generator, busy, count=count)
-    for shape in shapes:
-        mines.dig(generator, image, shape)
+    count = max(2, round(height * width / MINE_EVERY))
+    planned = mines.plan(generator, busy, count=count)
+    for mine in planned:
+        mines.dig(generator, image, mine)
     image = sky.observe(generator, image)
     digital = np.clip(np.round(image / SCALE), 1, 65535).astype(np.uint16)
     digital[~sky.swath(generator, (height, width))] = 0
-    # A row of places, a kilometre apart.
-    step = width * GSD_M + 1000.0
-    affine = Affine(GSD_M, 0, 400_000 + place * step, 0, -GSD_M, 7_800_000)
+    affine = _affine(place, height=height, width=width)
     placed = [
-        shapely.transform(s, lambda p: np.stack(affine @ p.T, -1)) for s in shapes
+        shapely.transform(mine.outline, lambda p: np.stack(affine @ p.T, -1))
+        for mine in planned
     ]
     frame = geopandas.GeoDataFrame(
         {"site": [f"{place}-{i}" for i in range(len(placed))]},
@@ -73,6 +91,13 @@ def scene(
         crs=UTM.to_wkt(),
     )
     return Synthetic(digital, frame, affine, UTM)
+
+
+def _affine(place: int, *, height: int, width: int) -> Affine:
+    """Returns where a place lies: in rows within the zone, a kilometre apart."""
+    down, right = height * GSD_M + 1000, width * GSD_M + 1000
+    row, col = divmod(place, max(1, int(400_000 // right)))
+    return Affine(GSD_M, 0, 400_000 + col * right, 0, -GSD_M, 7_800_000 - row * down)
 
 
 def write(

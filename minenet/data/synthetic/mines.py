@@ -1,112 +1,147 @@
-"""Mines: irregular outlines around benches, pits, ponds, tailings and haul roads."""
+"""Mines: outlines, as people draw them, around what is dug, dumped and left between."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import rasterio.features
 import shapely
 from scipy import ndimage
 
-from minenet.data.synthetic import land, noise
+from minenet.data.synthetic import workings
+
+KINDS = ("pit", "dump", "tailings", "stripped", "plant")
+"""What lies around the first pit of a mine; a placer is another thing."""
+
+SMALLEST = 150.0
+"""Area in pixels below which nobody would map a mine."""
+
+ROAD_REACH = 40
+"""How far from its outline a mine's own roads go, in pixels."""
 
 
-def outlines(
+class Mine(NamedTuple):
+    """A mine in pixel coordinates `(col, row)`.
+
+    Attributes:
+        outline: All of it, drawn as coarsely as mines are mapped.
+        parts: Kind and shape of each working within.
+    """
+
+    outline: shapely.Polygon
+    parts: list[tuple[str, shapely.Polygon]]
+
+
+def plan(
     generator: np.random.Generator, blocked: np.ndarray, *, count: int
-) -> list[shapely.Polygon]:
-    """Returns up to `count` outlines in pixel coordinates `(col, row)`.
+) -> list[Mine]:
+    """Returns about `count` mines that keep clear of each other; at least one.
 
     Args:
         generator: Of the draws.
-        blocked: `[H, W]` bool, where no mine may have its centre.
+        blocked: `[H, W]` bool, where no mine should have its centre.
         count: How many to try.
     """
     height, width = blocked.shape
-    found: list[shapely.Polygon] = []
-    for _ in range(count):
-        row, col = generator.uniform(0.04, 0.96, 2) * (height, width)
-        if blocked[int(row), int(col)]:
+    scene = shapely.box(0, 0, width, height)
+    found: list[Mine] = []
+    for number in range(20 * count):
+        if number >= count and found:
+            break
+        row, col = generator.uniform(0.03, 0.97, 2) * (height, width)
+        radius = float(np.exp(generator.uniform(np.log(12), np.log(52))))
+        radius = min(radius, 0.16 * min(height, width))
+        if blocked[int(row), int(col)] and number < count:
             continue
-        radius = float(np.exp(generator.uniform(np.log(14), np.log(70))))
-        radius = min(radius, 0.2 * min(height, width))
-        shape = shapely.union_all(
-            [
-                _lobe(generator, col + dx, row + dy, radius * scale)
-                for dx, dy, scale in _lobes(generator, radius)
-            ]
-        ).buffer(0)
-        shape = shapely.intersection(shape, shapely.box(0, 0, width, height))
-        if shape.geom_type != "Polygon" or shape.area < 150:
+        mine = _mine(generator, col, row, radius, scene)
+        if mine.outline.area < min(SMALLEST, scene.area / 8):
             continue
-        if not any(shape.distance(other) < 12 for other in found):
-            found.append(shape)
+        if all(mine.outline.distance(other.outline) > 10 for other in found):
+            found.append(mine)
     return found
 
 
-def dig(
-    generator: np.random.Generator, image: np.ndarray, outline: shapely.Polygon
-) -> None:
+def dig(generator: np.random.Generator, image: np.ndarray, mine: Mine) -> None:
     """Draws one mine into `image [H, W, 6]`, in place."""
-    row, col, part = _around(outline, image.shape[:2])
+    left, top, right, bottom = (int(edge) for edge in mine.outline.bounds)
+    row = slice(max(0, top - ROAD_REACH), bottom + ROAD_REACH)
+    col = slice(max(0, left - ROAD_REACH), right + ROAD_REACH)
     view = image[row, col]
-    inside = rasterio.features.rasterize(
-        [(outline, 1)],
-        out_shape=image.shape[:2],
-        dtype=np.uint8,
-    )[row, col].astype(bool)
-    shape = inside.shape
-    depth = ndimage.distance_transform_edt(inside).astype(np.float32)
-    rough = noise.fractal(generator, shape, slope=1.4)
-    smooth = noise.fractal(generator, shape, slope=3.0)
-    ground = np.array(view)
-    soil = generator.choice(["rock", "soil", "red_soil", "tailings"])
-    land.mix(ground, soil, np.full(shape, 0.92))
-    # Benches follow the outline: bright floors, dark faces.
-    period = generator.uniform(5.0, 9.0)
-    bench = np.sin(2 * np.pi * (depth + 2.5 * smooth + 0.8 * rough) / period)
-    worked = np.clip(0.5 + noise.fractal(generator, shape, slope=2.6), 0, 1)
-    ground *= (1 + 0.10 * worked * bench + 0.08 * rough)[..., None].clip(0.4, 1.7)
-    deepest = float(depth.max())
-    land.mix(ground, "tailings", 0.9 * ((smooth > 0.9) & (depth > 3)))
-    pit = ndimage.gaussian_filter(((smooth < -0.8) & (depth > 4)).astype(float), 0.7)
-    ground *= (1 - 0.5 * pit)[..., None]
-    pond = (noise.fractal(generator, shape, slope=2.8) > 1.35) & (depth > 3)
-    land.mix(ground, "pond", ndimage.gaussian_filter(pond.astype(float), 0.6))
-    # What is not dug yet, or grown over again, lies within the outline too.
-    left = noise.fractal(generator, shape, slope=2.4) > 1.0
-    kept = ndimage.gaussian_filter((left & ~pond).astype(float), 0.8)
-    ground += (view - ground) * (kept * 0.85)[..., None]
-    for _ in range(2 + int(deepest > 15)):
-        road = noise.path(generator, shape, wander=0.5)
-        land.mix(ground, "sand", 0.45 * land.soft(road, 1.2))
-    share = np.clip(depth - 0.3 * rough, 0, 1.2) / 1.2 * inside
-    view += (ground - view) * share[..., None]
 
-
-def _lobes(generator, radius):
-    yield 0.0, 0.0, 1.0
-    for _ in range(int(generator.integers(1, 4))):
-        angle, away = generator.uniform(0, 2 * np.pi), generator.uniform(0.5, 1.1)
-        yield (
-            radius * away * np.cos(angle),
-            radius * away * np.sin(angle),
-            generator.uniform(0.45, 0.8),
+    def depth(shape: shapely.Geometry) -> np.ndarray:
+        """Returns the distance to the shape's border, 0 outside it."""
+        inside = rasterio.features.rasterize(
+            [(shapely.transform(shape, lambda at: at - (col.start, row.start)), 1)],
+            out_shape=view.shape[:2],
+            dtype=np.uint8,
         )
+        # Padded with the shape itself: the scene's edge is no border of a mine.
+        padded = np.pad(inside, 1, mode="edge")
+        return ndimage.distance_transform_edt(padded)[1:-1, 1:-1].astype(np.float32)
+
+    workings.wear(generator, view, depth(mine.outline))
+    ground = workings.Ground.draw(generator)
+    for kind, shape in reversed(mine.parts):
+        inner = depth(shape)
+        if inner.max() > 1:
+            workings.DRAW[kind](generator, view, inner, ground)
+    stops = [
+        (p.centroid.y - row.start, p.centroid.x - col.start) for _, p in mine.parts
+    ]
+    workings.haul(generator, view, stops, ground)
 
 
-def _lobe(generator, x, y, radius) -> shapely.Polygon:
+def _mine(
+    generator: np.random.Generator,
+    x: float,
+    y: float,
+    radius: float,
+    scene: shapely.Polygon,
+) -> Mine:
+    angle = generator.uniform(0, 2 * np.pi)
+    if generator.random() < 0.22:
+        # A placer follows its valley: a chain of lobes of one kind.
+        run = radius * 1.1 * np.arange(-1, 2)
+        bent = radius * generator.normal(0, 0.35, 3)
+        parts = [
+            ("placer", _lobe(generator, x + dx, y + dy, 0.7 * radius))
+            for dx, dy in zip(
+                run * np.cos(angle) - bent * np.sin(angle),
+                run * np.sin(angle) + bent * np.cos(angle),
+                strict=True,
+            )
+        ]
+    else:
+        parts = [("pit", _lobe(generator, x, y, radius * generator.uniform(0.75, 1)))]
+        kinds = generator.permutation(KINDS)[: int(generator.integers(1, 5))]
+        for kind in kinds:
+            angle += generator.uniform(0.9, 2.2)
+            size = radius * generator.uniform(0.45, 0.85)
+            size *= 0.5 if kind == "plant" else 1
+            away = radius + 0.45 * size
+            centre = x + away * np.cos(angle), y + away * np.sin(angle)
+            parts.append((str(kind), _lobe(generator, *centre, size)))
+    # Closed as a hand closes it: what lies between two workings belongs to the mine.
+    close = 0.35 * radius
+    outline = shapely.union_all([shape for _, shape in parts])
+    outline = outline.buffer(close + 1).buffer(-close).simplify(0.4)
+    outline = shapely.intersection(outline, scene)
+    if outline.geom_type != "Polygon":
+        outline = max(shapely.get_parts(outline), key=lambda part: part.area)
+    return Mine(shapely.Polygon(outline.exterior), parts)
+
+
+def _lobe(
+    generator: np.random.Generator, x: float, y: float, radius: float
+) -> shapely.Polygon:
+    """Returns a disc with waves of falling size about its rim."""
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     reach = np.ones_like(angles)
     for wave in range(2, 9):
         phase = generator.uniform(0, 2 * np.pi)
-        reach += generator.normal(0, 0.28 / wave) * np.sin(wave * angles + phase)
+        reach += generator.normal(0, 0.24 / wave) * np.sin(wave * angles + phase)
     reach = radius * np.maximum(reach, 0.35)
     return shapely.Polygon(
         np.stack([x + reach * np.cos(angles), y + reach * np.sin(angles)], -1)
-    ).buffer(0)
-
-
-def _around(outline, shape):
-    x0, y0, x1, y1 = outline.bounds
-    row = slice(max(0, int(y0) - 2), min(shape[0], int(y1) + 3))
-    col = slice(max(0, int(x0) - 2), min(shape[1], int(x1) + 3))
-    return row, col, outline
+    )
