@@ -141,7 +141,7 @@ def test_zoom_by_one_changes_nothing():
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     factor=st.floats(0.6, 1.8),
     row=st.floats(0, 1),

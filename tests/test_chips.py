@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("chips")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(1, 40),
     st.integers(1, 40),

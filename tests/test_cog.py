@@ -45,7 +45,7 @@ def save(path, image, *, crs=UTM, affine=NORTH_UP, rows=7, **options):
             write(image[row : row + rows], row)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.sampled_from(["uint8", "int16", "uint16", "int32", "float32", "float64"]),
     st.integers(1, 70),

@@ -157,7 +157,7 @@ def test_the_loss_falls_towards_the_truth_and_is_finite_far_from_it(classes, los
     assert np.isfinite(slope).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     logit=st.floats(-30, 30), target=st.floats(0, 1), positive_weight=st.floats(0.1, 20)
 )

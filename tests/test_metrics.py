@@ -20,7 +20,7 @@ AT_THRESHOLD = (
     metrics.accuracy,
 )
 SCORES = (*AT_THRESHOLD, metrics.average_precision, metrics.auroc)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def data(classes=2, *, seed=0, shape=(3, 8, 9)):

@@ -1,17 +1,13 @@
-"""Models by name: laws of their shapes, types, options and randomness."""
+"""Networks: laws of their shapes, types, training and randomness."""
 
-import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 
 from minenet import models
-from minenet.models import blocks
-from minenet.types import InputError
 
 KEY = jax.random.key(0)
 SMALL = {"widths": (4, 8)}
@@ -177,19 +173,6 @@ def test_dropout_is_for_training_only_and_decided_by_its_key(option):
     assert jnp.abs(train(1) - train(2)).max() > 1e-3
 
 
-def test_dropout_drops_whole_channels_and_keeps_the_mean():
-    block = blocks.ConvBlock(64, norm="none", activation="elu", dropout=0.25)
-    x = normal(8, 5, 5, 3)
-    variables = variables_of(block, x, train=False)
-    full = block.apply(variables, x, train=False)
-    dropped = block.apply(variables, x, train=True, rngs={"dropout": KEY})
-    kept = jnp.any(dropped != 0, axis=(1, 2))
-    np.testing.assert_allclose(
-        dropped, jnp.where(kept[:, None, None], full / 0.75, 0), rtol=1e-5
-    )
-    assert 0.65 < kept.mean() < 0.85
-
-
 def test_only_training_changes_batch_statistics():
     model, variables, image = born("batch")
     _, kept = model.apply(variables, image, mutable=["batch_stats"])
@@ -264,36 +247,11 @@ def test_depth_stem_and_dilation_widen_what_a_pixel_sees():
     assert reach(unet_((4, 8, 8))) > 2 * near - 2
 
 
-def test_a_residual_block_that_learned_nothing_passes_its_input_on():
-    block = blocks.ConvBlock(3, norm="none", residual=True)
-    x = normal(2, 5, 6, 3)
-    nothing = jax.tree.map(jnp.zeros_like, block.init(KEY, x, train=False))
-    np.testing.assert_array_equal(block.apply(nothing, x, train=False), jax.nn.relu(x))
-
-
-def test_the_map_below_is_convolved_as_if_enlarged_and_concatenated():
-    layer = blocks.ConvNorm(5)
-    skip, below = normal(2, 8, 6, 3), normal(2, 4, 3, 7)
-    variables = variables_of(layer, skip, train=False, below=below)
-    both = jnp.concatenate([jnp.repeat(jnp.repeat(below, 2, 1), 2, 2), skip], axis=-1)
-    np.testing.assert_allclose(
-        layer.apply(variables, skip, train=False, below=below),
-        layer.apply(variables, both, train=False),
-        atol=1e-5,
-    )
-
-
 def test_variance_survives_the_depth_without_a_norm():
     model = unet(norm="none", widths=(16, 32, 64))
     image = normal(2, 32, 32, 4)
     logits = jax.jit(model.init_with_output)(KEY, image)[0]
     assert 0.2 < logits.std() < 5
-
-
-def test_kernels_are_drawn_as_by_flax():
-    shape = (3, 3, 4, 8)
-    flax = nn.initializers.he_normal()(KEY, shape)
-    np.testing.assert_allclose(blocks.he_normal(KEY, shape), flax, rtol=1e-6)
 
 
 def test_linear_is_one_product_a_pixel():
@@ -320,74 +278,3 @@ def test_options_shape_the_layers():
     decoder = [(3, 3, 8 + 4, 2), (3, 3, 2, 2)]
     dilated, head = [(3, 3, 8, 8)], [(3, 3, 4 + 3, 4), (2, 4 * 4), (4, 2)]
     assert kernels == first + bottom + decoder + dilated + head
-
-
-def test_models_are_values():
-    assert unet(widths=[4, 8]) == unet(widths=(4, 8))
-    assert hash(unet(widths=[4, 8])) == hash(unet(widths=(4, 8)))
-    assert models.names() == ["linear", "unet"]
-
-
-@pytest.mark.parametrize(
-    "name,options,message",
-    [
-        ("unett", {}, "model 'unett' is not known; did you mean 'unet'?"),
-        (
-            "unet",
-            {"width": (4,)},
-            "option 'width' is not known; did you mean 'widths'?",
-        ),
-        ("linear", {"stem": 2}, "linear model option 'stem' is not known"),
-        ("linear", {"dtype": "int8"}, "model.dtype='int8': expected one of float32"),
-        ("unet", {"norm": "layer"}, "model.norm='layer': expected one of group, batch"),
-        (
-            "unet",
-            {"activation": "tanh"},
-            "model.activation='tanh': expected one of relu",
-        ),
-        ("unet", {"upsample": "cubic"}, "model.upsample='cubic': expected one of near"),
-        ("unet", {"residual": "yes"}, "model.residual='yes': expected one of False"),
-        ("unet", {"stem": 3}, "model.stem=3: expected one of 1, 2, 4, 8"),
-        ("unet", {"widths": ()}, r"model.widths=\(\): expected a tuple of 1 to 12"),
-        ("unet", {"widths": 8}, "model.widths=8: expected a tuple"),
-        ("unet", {"widths": (4, 0)}, r"model.widths=\(4, 0\): expected"),
-        ("unet", {"blocks": (1,)}, "a tuple of 0 or 2 positive whole numbers"),
-        (
-            "unet",
-            {"decoder_widths": (4, 4)},
-            "a tuple of 0 or 1 positive whole numbers",
-        ),
-        ("unet", {"bottom_dilations": (0,)}, r"model.bottom_dilations=\(0,\): exp"),
-        ("unet", {"head": 8}, "model.head=8: expected 0 where model.stem is 1"),
-        ("unet", {"head": -1}, "model.head=-1: expected a whole number, 0 or more"),
-        ("unet", {"dropout": 1.0}, "model.dropout=1.0: expected a number from 0"),
-        ("unet", {"bottom_dropout": "x"}, "model.bottom_dropout='x': expected a numb"),
-    ],
-)
-def test_what_is_not_allowed_is_named_with_what_is(name, options, message):
-    defaults = SMALL if name == "unet" else {}
-    with pytest.raises(InputError, match=message) as error:
-        models.build(name, num_classes=1, **defaults | options)
-    assert "\n" not in str(error.value)
-
-
-def test_every_option_is_documented():
-    for name in models.names():
-        model = models.build(name, num_classes=1)
-        for field in dataclasses.fields(model):
-            if field.name not in ("parent", "name"):
-                assert f"    {field.name}: " in type(model).__doc__
-
-
-@pytest.mark.parametrize(
-    "options,count",
-    [
-        ({"widths": (32, 64, 128, 256)}, 1_948_289),
-        ({"widths": (32, 64, 128, 256), "upsample": "transpose"}, 1_927_009),
-        ({"widths": (32, 64, 128, 256), "stem": 2}, 1_950_980),
-    ],
-    ids=str,
-)
-def test_the_number_of_parameters_stays(options, count):
-    shapes = jax.eval_shape(unet(**options).init, KEY, jnp.zeros((1, 32, 32, 3)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == count

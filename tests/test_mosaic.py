@@ -40,7 +40,7 @@ def as_float(pixels):
     return np.where(pixels == 0, np.nan, pixels.astype(np.float32))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     size=st.sampled_from([(1, 1), (1, 40), (3, 90), (90, 3), (16, 16), (33, 65)]),
     window=st.sampled_from([1, 5, 16, 32]),

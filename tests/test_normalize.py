@@ -38,7 +38,7 @@ def test_each_kind_by_hand(kind, raw, expected):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     image=hnp.arrays(
         np.float32,

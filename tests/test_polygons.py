@@ -42,7 +42,7 @@ def burn(found, labels, affine=AFFINE):
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(maps, affines)
 def test_polygons_burn_back_to_the_map_they_come_from(labels, affine):
     found = polygonize(labels, affine=affine)
@@ -60,7 +60,7 @@ def test_polygons_burn_back_to_the_map_they_come_from(labels, affine):
         assert area == pytest.approx(mine.area.sum() / 0.9996**2, rel=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(maps, st.integers(0, 99), st.booleans())
 def test_probabilities_are_those_of_the_patch_and_its_class(labels, seed, banded):
     shape = labels.shape + ((3,) if banded else ())
@@ -82,7 +82,7 @@ def test_probabilities_are_those_of_the_patch_and_its_class(labels, seed, banded
             assert np.isnan([row.mean_probability, row.max_probability]).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(maps, st.floats(1, 200))
 def test_simplified_polygons_are_valid_and_do_not_overlap(labels, simplify_m):
     exact = polygonize(labels)

@@ -68,7 +68,7 @@ def test_info_says_what_stands_in_the_file(tif):
     assert info.nodata == (0, 0, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.builds(
         Window,

@@ -106,7 +106,7 @@ class TestRead:
 
 
 class TestRasterize:
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(
         st.lists(st.tuples(st.floats(-20, 70), st.floats(-20, 60)), min_size=3),
         st.sampled_from(["north-up", "south-up", "rotated"]),

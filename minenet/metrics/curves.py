@@ -52,10 +52,8 @@ def average_precision(histogram: Array) -> np.ndarray:
     `Σ_i (R_i - R_{i-1}) P_i` without interpolation, as scikit-learn has it, on
     probabilities rounded down to bin edges. NaN where nothing is labelled.
     """
-    at = outcomes(histogram)
-    labelled = np.asarray(histogram, np.int64)[:, 1]
-    share = _share(labelled)
-    return np.sum(share * np.nan_to_num(scores.precision_of(at)), axis=-1)
+    precision = np.nan_to_num(scores.precision_of(outcomes(histogram)))
+    return _weighted_mean(precision, np.asarray(histogram, np.int64)[:, 1])
 
 
 def auroc(histogram: Array) -> np.ndarray:
@@ -65,9 +63,12 @@ def auroc(histogram: Array) -> np.ndarray:
     one of the two labels is absent.
     """
     negative, positive = np.moveaxis(np.asarray(histogram, np.int64), 1, 0)
-    negative, positive = _share(negative), _share(positive)
     below = np.cumsum(negative, axis=-1) - negative
-    return np.sum(positive * (below + negative / 2), axis=-1)
+    total = negative.sum(axis=-1, keepdims=True)
+    outranked = np.where(
+        total > 0, (below + negative / 2) / np.maximum(total, 1), np.nan
+    )
+    return _weighted_mean(outranked, positive)
 
 
 def best_threshold(histogram: Array, metric: str = "iou") -> np.ndarray:
@@ -96,7 +97,12 @@ def best_threshold(histogram: Array, metric: str = "iou") -> np.ndarray:
     return np.where(labelled, best, 0.5)
 
 
-def _share(count: np.ndarray) -> np.ndarray:
-    """`count [K, bins]` over its sum; NaN where that is 0."""
-    total = count.sum(axis=-1, keepdims=True)
-    return np.where(total > 0, count / np.maximum(total, 1), np.nan)
+def _weighted_mean(values: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The mean of `values [K, bins]`, each taken `count [K, bins]` times; NaN of none.
+
+    Counts are exact in float64, so a mean of values up to 1 is never above 1.
+    """
+    total = count.sum(axis=-1)
+    return np.where(
+        total > 0, (values * count).sum(axis=-1) / np.maximum(total, 1), np.nan
+    )

@@ -38,11 +38,11 @@ def build(name: str, *, num_classes: int, **options: Any) -> nn.Module:
     >>> build("unet", num_classes=1, widths=(8, 16)).widths
     (8, 16)
     """
-    check_known("model", name, names())
+    check_known(f"model.name={name!r}: no such model", name, names())
     model = _MODELS[name]
     own = {field.name for field in dataclasses.fields(model)}
     known = sorted(own - {"parent", "name", "num_classes"})
     for option in options:
-        check_known(f"{name} model option", option, known)
+        check_known(f"model.{option}: {name} has no such option", option, known)
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     return model(num_classes=num_classes, **options)

@@ -11,13 +11,12 @@ from minenet.types import InputError
 DTYPES = ("float32", "bfloat16")
 
 
-def check_known(kind: str, word: str, known: Sequence[str]) -> None:
+def check_known(what: str, word: str, known: Sequence[str]) -> None:
     """Raises InputError, naming the nearest, if `word` is not one of `known`."""
     if word not in known:
-        near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        listed = ", ".join(known) or "none"
-        raise InputError(f"{kind} {word!r} is not known; {hint}(known: {listed})")
+        near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
+        listed = ", ".join(known)
+        raise InputError(f"{what}; the nearest is {near!r} of {listed}")
 
 
 def check_choice(option: str, value: Any, choices: Sequence[Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
@@ -32,7 +33,10 @@ class Checkpoints:
         self._folder = folder.absolute()
         self._manager = ocp.CheckpointManager(
             self._folder,
-            item_names=("state", "loop"),
+            item_handlers={
+                "state": ocp.StandardCheckpointHandler(),
+                "loop": ocp.JsonCheckpointHandler(),
+            },
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep,
                 best_fn=_score,
@@ -67,19 +71,23 @@ class Checkpoints:
         Raises:
             InputError: The checkpoint is of another model.
         """
-        try:
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(abstract),
-                    loop=ocp.args.JsonRestore(),
-                ),
-            )
-        except (ValueError, KeyError, TypeError) as error:
+        # Asked before an array is read: a read broken off leaves threads behind.
+        saved = _shapes(self._manager.item_metadata(step)["state"].tree)
+        wanted = _shapes(abstract)
+        if saved != wanted:
+            name = min(n for n in saved | wanted if saved.get(n) != wanted.get(n))
             raise InputError(
                 f"{self._folder}: step {step} is not of this model or optimiser "
-                f"({' '.join(str(error).split())[:200]}); choose another --workdir"
-            ) from error
+                f"({name} is {saved.get(name, 'absent')} there and "
+                f"{wanted.get(name, 'absent')} here); choose another --workdir"
+            )
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(abstract),
+                loop=ocp.args.JsonRestore(),
+            ),
+        )
         return restored["state"], restored["loop"]
 
     def finish(self) -> None:
@@ -90,6 +98,15 @@ class Checkpoints:
     def close(self) -> None:
         """Ends the writer's threads."""
         self._manager.close()
+
+
+def _shapes(state: Any) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each array by its dotted name."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
+        for path, leaf in leaves
+    }
 
 
 def _score(metrics: dict[str, float]) -> float:

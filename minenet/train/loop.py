@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import linen as nn
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from minenet import metrics
@@ -292,8 +293,7 @@ def _validate(eval_step, validation, mesh, task, variables) -> dict[str, float]:
 
 
 def _on_host(tree: Any) -> Any:
+    """Returns whole arrays, also of what is sharded over processes."""
     if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
         return multihost_utils.process_allgather(tree, tiled=True)
     return jax.device_get(tree)
