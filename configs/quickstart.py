@@ -12,17 +12,24 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """Returns a run on eight synthetic scenes, one of them held out."""
+    """Returns a run on twenty synthetic scenes, four of them held out."""
     config = default.get_config()
-    config.data.synthetic.scenes = 8
+    config.data.synthetic.scenes = 20
     config.data.synthetic.height = 768
     config.data.synthetic.width = 768
-    config.data.chip_size = 192
-    config.predict.window = 192
-    config.data.stride = 96
-    config.data.split.shares = (0.75, 0.125, 0.125)
-    config.model.stem = 2
-    config.model.widths = (32, 64, 128, 128)
-    config.train.steps = 400
-    config.train.evaluate_every = 100
+    config.data.chip_size = 256
+    config.data.stride = 128
+    config.data.split.shares = (0.7, 0.1, 0.2)
+    config.augment.brightness = 0.2
+    config.augment.gain = 0.1
+    config.augment.zoom = 0.2
+    config.model.stem = 4  # context for little work: mines are wider than 4 pixels
+    config.model.widths = (32, 64, 128, 192)
+    config.model.norm = "batch"
+    config.model.residual = True
+    config.optimizer.learning_rate = 2e-3
+    config.train.steps = 450
+    config.train.evaluate_every = 150
+    config.predict.overlap = 0.25
+    config.predict.tta = True
     return config

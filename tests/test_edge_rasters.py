@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import geopandas
 import jax
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def trained(path, workdir):
 
 
 @pytest.mark.parametrize("name", MAPPED)
-def test_each_file_is_mapped_where_it_lies(real_data, tmp_path, name):
+def test_each_file_is_mapped_where_it_lies(real_data, tmp_path, name, caplog):
     path = real_data / "edge_rasters" / name
     bundle = trained(path, tmp_path / "run")
     maps = scene.predict_scene(
@@ -124,13 +125,12 @@ def test_each_file_is_mapped_where_it_lies(real_data, tmp_path, name):
         outlines = functools.reduce(
             np.logical_or, [outline(maps.polygons, source)], np.zeros_like(found)
         )
+    assert nodata.all() == ("no valid pixel" in caplog.text)
     # Vectorised and burnt again, the polygons are the class map.
     np.testing.assert_array_equal(outlines, found)
 
 
 def outline(path, source):
-    import geopandas
-
     frame = geopandas.read_file(path)
     if not len(frame):
         return np.zeros(source.shape, bool)

@@ -16,7 +16,6 @@ from minenet.geo import bands, raster, vector
 from minenet.infer import bundle as bundle_
 from minenet.infer import scene as scene_
 from minenet.infer.predict import predictor
-from minenet.ops import normalize
 from minenet.types import InputError
 from tests import bundles, tiles
 
@@ -249,49 +248,6 @@ def test_a_folder_in_the_way(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: cannot be written"):
         mapped(bundles.bundle(), path, tmp_path / "file")
-
-
-EDGE = (
-    "galamsey-sentinel__galamsey_001.tif opengeos__1985.tif opengeos__2020.tif "
-    "rasterio__RGB.byte.tif rasterio__all-nodata.tif rasterio__alpha.tif "
-    "rio-tiler__cog_gcps.tif rio-tiler__cog_nodata_nan.tif rio-tiler__cog_scale.tif "
-    "rio-tiler__inverted_lat.tif stars__L7_ETMs.tif"
-).split()
-
-
-@pytest.mark.parametrize("name", EDGE)
-def test_awkward_real_rasters(real_data, tmp_path, name, caplog):
-    path = real_data / "edge_rasters" / name
-    if name == "rio-tiler__cog_gcps.tif":
-        with pytest.raises(InputError, match="ground control points"):
-            raster.info(path)
-        return
-    info = raster.info(path)
-    stack = bands.select([[info]])
-    image = bands.read([str(path)], stack, None)
-    count = image.shape[-1]
-    bundle = bundles.bundle(
-        bands=count,
-        window=64,
-        contract=bundle_.contract(stack, [info]),
-        normalizer=normalize.zscore(
-            np.nanmean(image, (0, 1), dtype=float)
-            if np.isfinite(image).any()
-            else [0.0] * count,
-            [1000.0] * count,
-        ),
-    )
-    maps = mapped(bundle, path, tmp_path, polygons=False)
-    with rasterio.open(path) as scene, rasterio.open(maps.probability) as found:
-        assert found.shape == scene.shape and found.crs == scene.crs
-        assert found.transform.almost_equals(scene.transform, 1e-9)
-        probability = found.read(1)
-    nodata = np.isnan(image).all(-1)
-    np.testing.assert_array_equal(np.isnan(probability), nodata)
-    np.testing.assert_allclose(
-        probability, bundles.untiled(bundle, image)[..., 0], atol=1e-6
-    )
-    assert nodata.all() == ("no valid pixel" in caplog.text)
 
 
 MEMORY = """

@@ -1,6 +1,7 @@
 """The loop: goes on where it stopped, compiles once, ends with a reason."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -154,3 +155,13 @@ def test_a_full_disk_is_told_and_older_checkpoints_stay(tmp_path):
     told = [line for line in done.stdout.splitlines() if line.startswith("TOLD")]
     assert len(told) == 1 and "cannot be written" in told[0], done.stderr[-2000:]
     assert trainings.fit(tmp_path, steps=2).step == 2
+
+
+def test_a_checkpoint_that_cannot_fit_is_not_begun(tmp_path, monkeypatch):
+    first = trainings.fit(tmp_path, steps=2)
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+        with pytest.raises(InputError, match="needs up to .* MiB are free"):
+            trainings.fit(tmp_path, steps=4)
+    same(trainings.fit(tmp_path, steps=2).variables, first.variables)

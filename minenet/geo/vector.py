@@ -17,7 +17,7 @@ import rasterio.warp
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, NotGeoreferencedWarning
 
 from minenet.files import replacing
 from minenet.geo.area import geodesic_area_m2
@@ -104,12 +104,15 @@ def rasterize(
     keep = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     labels = np.zeros((height, width), np.uint8)
     if keep.any():
-        rasterio.features.rasterize(
-            zip(shapes[keep], ids[keep].tolist(), strict=True),
-            out=labels,
-            transform=affine,
-            all_touched=all_touched,
-        )
+        with warnings.catch_warnings():
+            # Pixel coordinates are a grid like any other.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            rasterio.features.rasterize(
+                zip(shapes[keep], ids[keep].tolist(), strict=True),
+                out=labels,
+                transform=affine,
+                all_touched=all_touched,
+            )
     return labels
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from minenet.types import InputError
 
 FULL = ("No space left", "File too large", "RESOURCE_EXHAUSTED")
 """How the libraries below say that the disk is full."""
+
+MAKE_SPACE = "make space, then start again: earlier checkpoints are whole"
 
 
 class Checkpoints:
@@ -47,7 +50,19 @@ class Checkpoints:
     def save(
         self, step: int, state: Any, *, loop: dict[str, Any], score: float
     ) -> None:
-        """Begins to write a checkpoint; raises what an earlier one ran into."""
+        """Begins to write a checkpoint; raises what an earlier one ran into.
+
+        Raises:
+            InputError: There is no space for it.
+        """
+        # Asked beforehand, because the writer's threads print what they run into.
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise InputError(
+                f"{self._folder}: a checkpoint needs up to {needed / 2**20:.1f} MiB, "
+                f"{free / 2**20:.1f} MiB are free; {MAKE_SPACE}"
+            )
         with _told(self._folder):
             self._manager.save(
                 step,
@@ -123,6 +138,5 @@ def _told(folder: Path) -> Iterator[None]:
         if not isinstance(error, OSError) and not any(word in text for word in FULL):
             raise
         raise InputError(
-            f"{folder}: a checkpoint cannot be written ({text[:200]}); make space, "
-            "then start again: earlier checkpoints are whole"
+            f"{folder}: a checkpoint cannot be written ({text[:200]}); {MAKE_SPACE}"
         ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +106,8 @@ def write(
     folder: Path, *, seed: int, scenes: int, height: int = 768, width: int = 768
 ) -> None:
     """Writes scene_000.tif, … and mines.gpkg; the latter last."""
-    frames = []
-    for place in range(scenes):
+
+    def save(place: int) -> geopandas.GeoDataFrame:
         made = scene(seed, height=height, width=width, place=place)
         with raster.create(
             folder / f"scene_{place:03}.tif",
@@ -120,6 +122,9 @@ def write(
             scales=[SCALE] * len(BANDS),
         ) as put:
             put(made.image, 0)
-        frames.append(made.mines)
-    every = pandas.concat(frames, ignore_index=True)
+        return made.mines
+
+    # NumPy and SciPy let other threads run; few, for a scene takes its memory.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        every = pandas.concat(pool.map(save, range(scenes)), ignore_index=True)
     vector.write(folder / "mines.gpkg", every, layer="mines")

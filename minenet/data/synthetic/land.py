@@ -72,14 +72,16 @@ def _forest(
 def _outcrops(generator: np.random.Generator, image: np.ndarray) -> None:
     """Bare rock: the colours and roughness of a mine, with nothing dug."""
     shape = image.shape[:2]
-    bare = noise.fractal(generator, shape, slope=1.5)
+    bare = noise.fractal(generator, shape, slope=1.3)
     ground = np.empty_like(image)
     ground[...] = paint.bare(generator)
     rough = noise.fractal(generator, shape, slope=1.3)
     # Strata show as bands, as benches do.
     strata = np.sin(2 * np.pi * (rough * 2.2 + bare * 5) / 1.7)
     paint.texture(ground, paint.shade(rough * 0.8) * (1 + 0.07 * strata + 0.05 * bare))
-    paint.mix(image, ground, paint.soft(bare > generator.uniform(1.5, 2.3)))
+    # Frayed: plants take natural ground back from its rim and its hollows.
+    frayed = bare + 0.3 * rough
+    paint.mix(image, ground, paint.soft(frayed > generator.uniform(1.8, 2.6)))
 
 
 def _clearings(generator: np.random.Generator, image: np.ndarray) -> None:

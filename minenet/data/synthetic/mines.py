@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import rasterio.features
 import shapely
 from scipy import ndimage
 
@@ -68,14 +67,13 @@ def dig(generator: np.random.Generator, image: np.ndarray, mine: Mine) -> None:
     row = slice(max(0, top - ROAD_REACH), bottom + ROAD_REACH)
     col = slice(max(0, left - ROAD_REACH), right + ROAD_REACH)
     view = image[row, col]
+    y, x = np.mgrid[: view.shape[0], : view.shape[1]] + 0.5
+    y, x = y + row.start, x + col.start
 
     def depth(shape: shapely.Geometry) -> np.ndarray:
         """Returns the distance to the shape's border, 0 outside it."""
-        inside = rasterio.features.rasterize(
-            [(shapely.transform(shape, lambda at: at - (col.start, row.start)), 1)],
-            out_shape=view.shape[:2],
-            dtype=np.uint8,
-        )
+        shapely.prepare(shape)
+        inside = shapely.contains_xy(shape, x, y)
         # Padded with the shape itself: the scene's edge is no border of a mine.
         padded = np.pad(inside, 1, mode="edge")
         return ndimage.distance_transform_edt(padded)[1:-1, 1:-1].astype(np.float32)
@@ -119,11 +117,11 @@ def _mine(
             angle += generator.uniform(0.9, 2.2)
             size = radius * generator.uniform(0.45, 0.85)
             size *= 0.5 if kind == "plant" else 1
-            away = radius + 0.45 * size
+            away = radius + 0.75 * size
             centre = x + away * np.cos(angle), y + away * np.sin(angle)
             parts.append((str(kind), _lobe(generator, *centre, size)))
     # Closed as a hand closes it: what lies between two workings belongs to the mine.
-    close = 0.35 * radius
+    close = 0.6 * radius
     outline = shapely.union_all([shape for _, shape in parts])
     outline = outline.buffer(close + 1).buffer(-close).simplify(0.4)
     outline = shapely.intersection(outline, scene)
