@@ -50,6 +50,8 @@ def read(data: Prepared, split: str) -> list[Tile]:
     mean, std = ([band[key] for band in known] for key in ("mean", "std"))
     tiles = []
     index = data.index[data.index.split == split]
+    if index.empty:
+        sys.exit(f"{data.out}: no window in the {split} split; nothing to compare")
     for scene, rows in chips.by_scene(data.scenes, index):
         image = bands.read(scene.images, data.stack, None)
         own = np.zeros(image.shape[:2], bool)
