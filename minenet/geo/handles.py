@@ -36,7 +36,7 @@ FAILURES = (RasterioError, CPLE_BaseError, OSError, SystemError)
 _lock = threading.Lock()
 _idle: OrderedDict[tuple, list[rasterio.DatasetReader]] = OrderedDict()
 _abandoned: list[Any] = []
-_opening = threading.Lock()
+_filtering = threading.Lock()
 
 
 def environment() -> rasterio.Env:
@@ -64,14 +64,22 @@ def opened(path: str | os.PathLike[str]) -> Iterator[rasterio.DatasetReader]:
         _give_back(key, dataset)
 
 
-def open_quietly(path: str | os.PathLike[str], *args, **options):
-    """Calls `rasterio.open` without its warning that a picture has no coordinates.
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences rasterio's warning that a picture has no coordinates.
 
     Pictures are welcome, and `RasterInfo.crs` says that there is no CRS. Filters of
-    warnings belong to the process, hence the lock.
+    warnings belong to the process, also those that rasterio itself sets where it makes
+    a dataset, hence the lock: one thread at a time.
     """
-    with _opening, warnings.catch_warnings():
+    with _filtering, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def open_quietly(path: str | os.PathLike[str], *args, **options):
+    """Calls `rasterio.open` in `quiet`."""
+    with quiet():
         return rasterio.open(path, *args, **options)
 
 
@@ -140,11 +148,11 @@ def _give_back(key: tuple, dataset: rasterio.DatasetReader) -> None:
 
 def _after_fork() -> None:
     """Leaves the parent's datasets alone: they share file positions and locks."""
-    global _lock, _opening
+    global _lock, _filtering
     _abandoned.append(dict(_idle))  # a reference, so that nothing closes them
     _idle.clear()
     _lock = threading.Lock()
-    _opening = threading.Lock()
+    _filtering = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

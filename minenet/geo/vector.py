@@ -17,9 +17,10 @@ import rasterio.warp
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning
+from rasterio.errors import CRSError
 
 from minenet.files import replacing
+from minenet.geo import handles
 from minenet.geo.area import geodesic_area_m2
 from minenet.geo.polygons import polygonize
 from minenet.types import IGNORE, InputError
@@ -104,9 +105,7 @@ def rasterize(
     keep = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     labels = np.zeros((height, width), np.uint8)
     if keep.any():
-        with warnings.catch_warnings():
-            # Pixel coordinates are a grid like any other.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with handles.quiet():  # pixel coordinates are a grid like any other
             rasterio.features.rasterize(
                 zip(shapes[keep], ids[keep].tolist(), strict=True),
                 out=labels,
