@@ -35,7 +35,7 @@ def test_what_is_saved_is_loaded(tmp_path, changes):
         if field.name in ("variables", "normalizer", "origin"):
             continue
         assert getattr(found, field.name) == getattr(bundle, field.name)
-    assert found.origin["step"] == 0 and "minenet" in found.origin
+    assert found.origin["step"] == 0 and "version" in found.origin
     for value, expected in zip(found.normalizer, bundle.normalizer, strict=True):
         np.testing.assert_array_equal(value, expected)
     flat, expected = flatten_dict(found.variables), flatten_dict(bundle.variables)

@@ -161,7 +161,7 @@ def save(folder: Path, bundle: Bundle) -> None:
         if field.name != "variables"
     }
     facts |= {
-        "origin": {"minenet": minenet.__version__, **bundle.origin},
+        "origin": {"version": minenet.__version__, **bundle.origin},
         "contract": dataclasses.asdict(bundle.contract),
         "normalizer": normalize.to_dict(bundle.normalizer),
     }
