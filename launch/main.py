@@ -12,7 +12,8 @@ command goes on where it stopped. On several hosts give it to each of them.
   --mode=run       all of these, one after the other
 
 evaluate and predict need only --workdir. Any key of the configuration can be set here:
---config.train.steps=500. configs/default.py lists them all.
+--config.train.steps=500, --config.predict.overlap=0.5. configs/default.py lists them
+all; without --config the run's own configuration holds.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from launch import settings as settings_
+from launch import stored
 from minenet.types import InputError
 
 MODES = ("run", "prepare", "train", "evaluate", "predict")
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration, for run, prepare and train: configs/NAME.py[:ARG]."
+    "config", None, "Configuration: configs/NAME.py[:ARG]. Default: the workdir's own."
 )
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where everything is written.")
@@ -86,21 +88,21 @@ def main(argv: Sequence[str]) -> None:
     from launch import jobs  # imports JAX, which must not start before _connect
 
     mode = _MODE.value
+    given = _CONFIG.value is not None
+    settings = settings_.resolve(_config(sys.argv)) if given else {}
     if mode in ("run", "prepare", "train"):
-        if _CONFIG.value is not None:
-            settings = settings_.resolve(_config(sys.argv))
-        else:
-            settings = settings_.read(workdir)
+        settings = settings or settings_.read(workdir)
         jobs.begin(workdir, settings)
-    else:
-        settings = settings_.read(workdir)
+    else:  # how to map is free; what was trained is not
+        kept = settings_.read(workdir)
+        settings = kept | {"predict": settings.get("predict", kept["predict"])}
     getattr(jobs, mode)(workdir, settings, scenes=_SCENE.value, out=_OUT.value)
 
 
 def _parse(arguments: list[str]) -> list[str]:
     """Parses flags; a wrong one, or a wrong key, becomes one clear line."""
     try:
-        return flags.FLAGS(arguments)
+        return flags.FLAGS(stored.arguments(arguments))
     except flags.Error as error:
         # A configuration's own error comes as a whole traceback, its message last.
         message = str(error).strip().splitlines()[-1]

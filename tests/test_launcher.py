@@ -128,6 +128,34 @@ def test_several_scenes_are_mapped_where_out_says(smoke, tmp_path):
     }
 
 
+def test_predict_takes_overrides_of_what_the_run_holds(smoke, tmp_path):
+    workdir, _ = smoke
+    before = (workdir / "config.json").read_bytes()
+    scene = sorted((workdir / "scenes").glob("*.tif"))[0]
+    maps = []
+    for overlap in (0.0, 0.5):
+        done = launch(
+            "--mode=predict",
+            f"--workdir={workdir}",
+            f"--config.predict.overlap={overlap}",
+            f"--scene={scene}",
+            f"--out={tmp_path / str(overlap)}",
+        )
+        assert done.returncode == 0, done.stderr
+        name = f"{scene.stem}_probability.tif"
+        with rasterio.open(tmp_path / str(overlap) / name) as dataset:
+            maps.append(dataset.read())
+    assert not np.array_equal(*maps, equal_nan=True)
+    assert (workdir / "config.json").read_bytes() == before
+
+
+def test_an_override_without_a_run_to_override(tmp_path):
+    line = refused(
+        "--mode=predict", f"--workdir={tmp_path}", "--config.predict.overlap=0.5"
+    )
+    assert line.startswith(f"minenet: {tmp_path}: no config.json")
+
+
 def test_help_is_for_people():
     done = launch("--help")
     assert "--mode=predict" in done.stdout

@@ -1,0 +1,41 @@
+"""A begun run's own configuration, as a file that `--config=FILE:WORKDIR` takes.
+
+`--workdir=runs/mine --config.predict.overlap=0.5` then overrides what that run holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import default
+from launch import settings
+
+
+def get_config(workdir: str) -> ConfigDict:
+    """Returns the configuration that `workdir` was begun with."""
+    config = default.get_config()
+    with config.unlocked():
+        config.update(_tuples(settings.read(Path(workdir))))
+    return config
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists where a configuration has tuples."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def arguments(given: list[str]) -> list[str]:
+    """Names this file in a command that overrides keys but names no configuration."""
+    flags = [argument.lstrip("-").partition("=") for argument in given]
+    names = [name for name, _, _ in flags]
+    overrides = any(name.startswith("config.") for name in names)
+    workdir = next((value for name, _, value in flags if name == "workdir"), "")
+    if not overrides or "config" in names or not workdir:
+        return given
+    settings.read(Path(workdir))  # refuses here: absl would wrap the error of a file
+    return [given[0], f"--config={__file__}:{workdir}", *given[1:]]
