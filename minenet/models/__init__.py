@@ -8,15 +8,16 @@ of a normalised `[B, H, W, C]`. Variables live in `params` and `batch_stats` onl
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
-
-from flax import linen as nn
 
 from minenet.models.linear import Linear
 from minenet.models.options import check_known
+from minenet.models.segmenter import Segmenter
 from minenet.models.unet import UNet
 
-_MODELS: dict[str, type[nn.Module]] = {"linear": Linear, "unet": UNet}
+_MODELS: dict[str, Callable[..., Segmenter]] = {"linear": Linear, "unet": UNet}
 
 
 def names() -> list[str]:
@@ -24,7 +25,7 @@ def names() -> list[str]:
     return sorted(_MODELS)
 
 
-def build(name: str, *, num_classes: int, **options: Any) -> nn.Module:
+def build(name: str, *, num_classes: int, **options: Any) -> Segmenter:
     """Returns the model `name` with `num_classes` logits a pixel.
 
     Args:
@@ -40,9 +41,14 @@ def build(name: str, *, num_classes: int, **options: Any) -> nn.Module:
     """
     check_known(f"model.name={name!r}: no such model", name, names())
     model = _MODELS[name]
-    own = {field.name for field in dataclasses.fields(model)}
+    made = model.func if isinstance(model, functools.partial) else model
+    own = {field.name for field in dataclasses.fields(made)}
     known = sorted(own - {"parent", "name", "num_classes"})
     for option in options:
         check_known(f"model.{option}: {name} has no such option", option, known)
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    options = {option: _tuple(value) for option, value in options.items()}
     return model(num_classes=num_classes, **options)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list | tuple) else value

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
-from flax import linen as nn
 
-from minenet.models import options
+from minenet.models.segmenter import Segmenter
 
 
-class Linear(nn.Module):
+class Linear(Segmenter):
     """A 1×1 convolution: logistic regression on the bands of a pixel.
 
     It sees no neighbour, so its blended map must equal the untiled one, and it costs
     next to nothing, so that what is measured with it is everything around a model.
-
-    Attributes:
-        num_classes: `K`, the channels of the logits.
-        dtype: Of the computation; parameters and logits are float32.
     """
 
-    num_classes: int
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        """Checks the options."""
-        options.check_choice("dtype", self.dtype, options.DTYPES)
-        super().__post_init__()
-
-    @nn.compact
-    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
-        """Returns the logits `[B, H, W, K]` float32 of `[B, H, W, C]`."""
+    def features(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
+        """Returns the image itself."""
         del train
-        logits = nn.Dense(self.num_classes, dtype=self.dtype)(image)
-        return logits.astype(jnp.float32)
+        return [image.astype(self.dtype)]

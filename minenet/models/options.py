@@ -44,6 +44,20 @@ def check_counts(option: str, value: Any, *, lengths: Collection[int]) -> None:
     )
 
 
+def check_heads(option: str, value: Any) -> None:
+    """Raises InputError if `value` is not a tuple of `(name, channels)`."""
+    fits = isinstance(value, tuple) and all(
+        isinstance(head, tuple)
+        and len(head) == 2
+        and isinstance(head[0], str)
+        and _whole(head[1], 1)
+        for head in value
+    )
+    fits = fits and len({name for name, _ in value}) == len(value)
+    expected = "a tuple of (name, channels), each name once"
+    _check(option, value, fits, expected)
+
+
 def check_probability(option: str, value: Any) -> None:
     """Raises InputError if `value` is not a number from 0 to below 1."""
     fits = isinstance(value, int | float) and 0 <= value < 1

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from minenet.models import blocks, norms, options, resample
+from minenet.models.segmenter import Segmenter
 from minenet.types import InputError
 
 _CHOICES = {
@@ -17,16 +18,13 @@ _CHOICES = {
     "norm": norms.NAMES,
     "activation": tuple(blocks.ACTIVATIONS),
     "residual": (False, True),
-    "dtype": options.DTYPES,
 }
 
 
-class UNet(nn.Module):
+class UNet(Segmenter):
     """An encoder and a decoder, joined at every level.
 
-    Any height and width: the image is padded to what the poolings need, by repeating
-    its edge, and the logits are cropped back. Convolutions start from He's
-    initialisation.
+    Convolutions start from He's initialisation.
 
     On a CPU nearly all time goes into the convolutions of the finest levels. What makes
     them cheap, in this order: `stem=2` (a quarter of the work, twice the context, and
@@ -34,7 +32,6 @@ class UNet(nn.Module):
     the deep levels, where it costs little (`widths`, `blocks`, `bottom_dilations`).
 
     Attributes:
-        num_classes: `K`, the channels of the logits.
         widths: Channels of each level, from the finest to the bottom.
         blocks: Blocks of two convolutions at each level of the encoder; empty: one.
         decoder_widths: Channels of each level of the decoder, from the finest, so one
@@ -52,11 +49,8 @@ class UNet(nn.Module):
         residual: Whether each block of the encoder adds its input.
         dropout: Probability that a block drops a channel in training.
         bottom_dropout: The same after the bottom alone.
-        dtype: Of the computation, "float32" or "bfloat16"; parameters, statistics and
-            logits are float32.
     """
 
-    num_classes: int
     widths: tuple[int, ...] = (32, 64, 128, 256)
     blocks: tuple[int, ...] = ()
     decoder_widths: tuple[int, ...] = ()
@@ -69,7 +63,6 @@ class UNet(nn.Module):
     residual: bool = False
     dropout: float = 0.0
     bottom_dropout: float = 0.0
-    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks the options, so that a wrong one is named before anything runs."""
@@ -92,19 +85,13 @@ class UNet(nn.Module):
         options.check_probability("bottom_dropout", self.bottom_dropout)
         super().__post_init__()
 
-    @nn.compact
-    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
-        """Returns the logits of a normalised image.
+    @property
+    def multiple(self) -> int:
+        """Of the stem's squares as many as the poolings need."""
+        return self.stem * 2 ** (len(self.widths) - 1)
 
-        Args:
-            image: `[B, H, W, C]`.
-            train: Whether channels are dropped and the batch gives the statistics of a
-                batch norm. It then needs the key "dropout", if there is any, and
-                `batch_stats` to be mutable.
-
-        Returns:
-            `[B, H, W, K]` float32.
-        """
+    def features(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
+        """Returns the map of each level of the decoder, the finest first."""
         style = {
             "norm": self.norm,
             "activation": self.activation,
@@ -112,8 +99,7 @@ class UNet(nn.Module):
         }
         block = functools.partial(blocks.ConvBlock, dropout=self.dropout, **style)
         levels = len(self.widths)
-        padded = _padded(image, self.stem * 2 ** (levels - 1))
-        x, skips = resample.space_to_depth(padded, self.stem), []
+        x, skips = resample.space_to_depth(image, self.stem), []
         for features, count in zip(
             self.widths, self.blocks or (1,) * levels, strict=True
         ):
@@ -121,29 +107,35 @@ class UNet(nn.Module):
                 x = resample.max_pool(x)
             for _ in range(count):
                 x = block(features, residual=self.residual)(x, train=train)
+            x = self.kept(x)
             skips.append(x)
         skips.pop()
         for dilation in self.bottom_dilations:
             layer = blocks.ConvNorm(x.shape[-1], dilation=dilation, **style)
-            x = layer(x, train=train, shortcut=x)
+            x = self.kept(layer(x, train=train, shortcut=x))
         x = blocks.ChannelDropout(self.bottom_dropout)(x, train=train)
         decoder_widths = self.decoder_widths or self.widths[:-1]
+        maps = [x]
         for features, skip in zip(decoder_widths[::-1], skips[::-1], strict=True):
             if self.upsample == "nearest":
                 x = block(features)(skip, train=train, below=x)
             else:
                 x = jnp.concatenate([self._enlarged(x, features), skip], axis=-1)
                 x = block(features)(x, train=train)
+            maps.append(self.kept(x))
         if self.head:
             x = nn.Dense(self.head * self.stem**2, dtype=self.dtype)(x)
             x = resample.depth_to_space(x, self.stem)
-            x = jnp.concatenate([x, padded.astype(self.dtype)], axis=-1)
-            x = blocks.ConvNorm(self.head, **style)(x, train=train)
-        # The last map is float32: probabilities near 0 and 1 need it.
+            x = jnp.concatenate([x, image.astype(self.dtype)], axis=-1)
+            maps.append(blocks.ConvNorm(self.head, **style)(x, train=train))
+        return maps[::-1]
+
+    def logits(self, features: jax.Array, channels: int) -> jax.Array:
+        """Returns the logits of a square of pixels where features are those of one."""
         left = 1 if self.head else self.stem
-        logits = nn.Dense(self.num_classes * left**2)(x.astype(jnp.float32))
-        height, width = image.shape[1:3]
-        return resample.depth_to_space(logits, left)[:, :height, :width]
+        return resample.depth_to_space(
+            super().logits(features, channels * left**2), left
+        )
 
     def _enlarged(self, x: jax.Array, features: int) -> jax.Array:
         if self.upsample == "bilinear":
@@ -151,8 +143,3 @@ class UNet(nn.Module):
         if self.upsample == "transpose":
             return resample.TransposedConv(features, dtype=self.dtype)(x)
         return resample.depth_to_space(nn.Dense(4 * features, dtype=self.dtype)(x), 2)
-
-
-def _padded(image: jax.Array, multiple: int) -> jax.Array:
-    rows, cols = (-n % multiple for n in image.shape[1:3])
-    return jnp.pad(image, ((0, 0), (0, rows), (0, cols), (0, 0)), mode="edge")
