@@ -12,12 +12,35 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from minenet.models.attention_unet import AttentionUNet
+from minenet.models.context_net import ContextNet
+from minenet.models.deepsense_unet import DeepsenseUNet
+from minenet.models.deforestation_unet import DeforestationUNet
+from minenet.models.elu_unet import EluUNet
+from minenet.models.full_scale_unet import FullScaleUNet
 from minenet.models.linear import Linear
+from minenet.models.mining_unet import MiningUNet
 from minenet.models.options import check_known
+from minenet.models.plain_unet import PlainUNet
+from minenet.models.resenc_unet import ResEncUNet
 from minenet.models.segmenter import Segmenter
+from minenet.models.separable_unet import SeparableUNet
 from minenet.models.unet import UNet
 
-_MODELS: dict[str, Callable[..., Segmenter]] = {"linear": Linear, "unet": UNet}
+_MODELS: dict[str, Callable[..., Segmenter]] = {
+    "attention_unet": AttentionUNet,
+    "context_net": ContextNet,
+    "deepsense_unet": DeepsenseUNet,
+    "deforestation_unet": DeforestationUNet,
+    "elu_unet": EluUNet,
+    "full_scale_unet": FullScaleUNet,
+    "linear": Linear,
+    "mining_unet": MiningUNet,
+    "plain_unet": PlainUNet,
+    "resenc_unet": ResEncUNet,
+    "separable_unet": SeparableUNet,
+    "unet": UNet,
+}
 
 
 def names() -> list[str]:

@@ -11,7 +11,13 @@ from flax import linen as nn
 
 from minenet.models import norms, resample
 
-ACTIVATIONS = {"relu": nn.relu, "elu": nn.elu, "gelu": nn.gelu, "silu": nn.silu}
+ACTIVATIONS = {
+    "relu": nn.relu,
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "leaky_relu": nn.leaky_relu,
+}
 
 
 def he_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -44,20 +50,32 @@ class ChannelDropout(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """3×3 convolution, norm, activation.
+    """Convolution, norm, activation.
 
     Attributes:
         features: Channels of the result.
         norm: One of `norms.NAMES`.
-        activation: One of `ACTIVATIONS`.
+        activation: One of `ACTIVATIONS`, or None.
+        kernel_size: Side of the kernel.
+        stride: Distance of the pixels of the result.
+        padding: As that of `resample.convolve`.
         dilation: Distance of the kernel's taps in pixels.
+        bias: Whether each channel has a bias; None: where it has no norm.
+        epsilon: That of the norm.
+        momentum: That of a batch norm.
         dtype: Of the computation.
     """
 
     features: int
     norm: str = "group"
-    activation: str = "relu"
+    activation: str | None = "relu"
+    kernel_size: int = 3
+    stride: int = 1
+    padding: resample.Padding = "SAME"
     dilation: int = 1
+    bias: bool | None = None
+    epsilon: float = norms.EPSILON
+    momentum: float = norms.MOMENTUM
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -69,7 +87,7 @@ class ConvNorm(nn.Module):
         below: jax.Array | None = None,
         shortcut: jax.Array | None = None,
     ) -> jax.Array:
-        """Returns `[B, H, W, features]`.
+        """Returns `[B, H, W, features]`; a stride divides height and width.
 
         Args:
             x: `[B, H, W, C]`.
@@ -79,24 +97,54 @@ class ConvNorm(nn.Module):
             shortcut: `[B, H, W, features]`, added before the activation.
         """
         depth = 0 if below is None else below.shape[-1]
-        shape = (3, 3, depth + x.shape[-1], self.features)
+        side = self.kernel_size
+        shape = (side, side, depth + x.shape[-1], self.features)
         kernel = self.param("kernel", he_normal, shape).astype(self.dtype)
         y = resample.convolve(
-            x.astype(self.dtype), kernel[:, :, depth:], dilation=self.dilation
+            x.astype(self.dtype),
+            kernel[:, :, depth:],
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
         )
         if below is not None:
             below = below.astype(self.dtype)
             y += resample.convolve_nearest(below, kernel[:, :, :depth])
-        if self.norm == "group":
-            y = norms.GroupNorm()(y)
-        elif self.norm == "batch":
-            y = norms.BatchNorm()(y, train=train)
-        else:
+        if self.norm == "none" if self.bias is None else self.bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
             y += bias.astype(self.dtype)
+        y = norms.normalized(
+            y, self.norm, train=train, epsilon=self.epsilon, momentum=self.momentum
+        )
         if shortcut is not None:
             y += shortcut
-        return ACTIVATIONS[self.activation](y)
+        return ACTIVATIONS[self.activation](y) if self.activation else y
+
+
+class NearestConv(nn.Module):
+    """Nearest-neighbour enlargement, convolution, activation.
+
+    Attributes:
+        features: Channels of the result.
+        activation: One of `ACTIVATIONS`.
+        kernel_size: Side of the kernel; an even one reaches one pixel farther at the
+            end than at the start, as in Keras.
+        dtype: Of the computation.
+    """
+
+    features: int
+    activation: str = "relu"
+    kernel_size: int = 2
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns `[B, 2H, 2W, features]`."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", he_normal, shape).astype(self.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        y = resample.convolve_nearest(x.astype(self.dtype), kernel)
+        return ACTIVATIONS[self.activation](y + bias.astype(self.dtype))
 
 
 class ConvBlock(nn.Module):
@@ -109,6 +157,9 @@ class ConvBlock(nn.Module):
         residual: Whether the input is added before the last activation (He et al.
             2016), through a 1×1 convolution where the number of channels changes.
         dropout: Probability that a channel of a sample is dropped in training.
+        bias: As that of `ConvNorm`; so are `epsilon` and `momentum`.
+        epsilon: That of the norms.
+        momentum: That of batch norms.
         dtype: Of the computation.
     """
 
@@ -117,6 +168,9 @@ class ConvBlock(nn.Module):
     activation: str = "relu"
     residual: bool = False
     dropout: float = 0.0
+    bias: bool | None = None
+    epsilon: float = norms.EPSILON
+    momentum: float = norms.MOMENTUM
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -130,6 +184,9 @@ class ConvBlock(nn.Module):
                 self.features,
                 norm=self.norm,
                 activation=self.activation,
+                bias=self.bias,
+                epsilon=self.epsilon,
+                momentum=self.momentum,
                 dtype=self.dtype,
             )
 

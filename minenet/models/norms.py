@@ -12,8 +12,39 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-NAMES = ("group", "batch", "none")
-EPSILON = 1e-5
+NAMES = ("group", "batch", "instance", "none")
+# PyTorch's constants, and those of Keras.
+EPSILON, MOMENTUM = 1e-5, 0.9
+KERAS = {"epsilon": 1e-3, "momentum": 0.99}
+
+
+def normalized(
+    x: jax.Array,
+    norm: str,
+    *,
+    train: bool,
+    epsilon: float = EPSILON,
+    momentum: float = MOMENTUM,
+    scale_init: nn.initializers.Initializer = nn.initializers.ones,
+) -> jax.Array:
+    """Returns `x` normalised by a new layer of the module that calls.
+
+    Args:
+        x: `[B, H, W, C]`.
+        norm: One of `NAMES`; "none" is `x` itself.
+        train: Whether the batch gives the statistics of a batch norm.
+        epsilon: Added to the variance.
+        momentum: Of a batch norm.
+        scale_init: Of the scale of each channel.
+    """
+    if norm == "batch":
+        layer = BatchNorm(momentum, epsilon=epsilon, scale_init=scale_init)
+        return layer(x, train=train)
+    if norm == "group":
+        return GroupNorm(epsilon=epsilon, scale_init=scale_init)(x)
+    if norm == "instance":
+        return InstanceNorm(epsilon=epsilon, scale_init=scale_init)(x)
+    return x
 
 
 class GroupNorm(nn.Module):
@@ -26,9 +57,13 @@ class GroupNorm(nn.Module):
     Attributes:
         groups: At most so many, and at least four channels each: with one a group, a
             map of 1×1 pixel would be normalised to nothing.
+        epsilon: Added to the variance.
+        scale_init: Of the scale of each channel.
     """
 
     groups: int = 8
+    epsilon: float = EPSILON
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -46,6 +81,26 @@ class GroupNorm(nn.Module):
         return _rescaled(self, x, mean, _variance(mean, square))
 
 
+class InstanceNorm(nn.Module):
+    """Instance normalisation (Ulyanov et al. 2016, arXiv 1607.08022).
+
+    Each channel of each chip by itself; a map of one pixel leaves its bias alone.
+
+    Attributes:
+        epsilon: Added to the variance.
+        scale_init: Of the scale of each channel.
+    """
+
+    epsilon: float = EPSILON
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns `[B, H, W, C]` in the dtype of `x`."""
+        mean, square = (m[:, None, None] for m in _moments(x, axes=(1, 2)))
+        return _rescaled(self, x, mean, _variance(mean, square))
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167).
 
@@ -54,9 +109,16 @@ class BatchNorm(nn.Module):
 
     Attributes:
         momentum: Share of the running mean that a step keeps.
+        epsilon: Added to the variance.
+        frozen: Whether training changes nothing: the running statistics serve always,
+            and scale and bias have no gradient.
+        scale_init: Of the scale of each channel.
     """
 
-    momentum: float = 0.9
+    momentum: float = MOMENTUM
+    epsilon: float = EPSILON
+    frozen: bool = False
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -64,8 +126,9 @@ class BatchNorm(nn.Module):
         shape = (x.shape[-1],)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_variance = self.variable("batch_stats", "var", jnp.ones, shape)
-        if not train:
-            return _rescaled(self, x, running_mean.value, running_variance.value)
+        if self.frozen or not train:
+            running = running_mean.value, running_variance.value
+            return _rescaled(self, x, *running, frozen=self.frozen)
         mean, square = _moments(x, axes=(0, 1, 2))
         variance = _variance(mean, square)
         if not self.is_initializing():
@@ -85,9 +148,16 @@ def _variance(mean: jax.Array, square: jax.Array) -> jax.Array:
 
 
 def _rescaled(
-    module: nn.Module, x: jax.Array, mean: jax.Array, variance: jax.Array
+    module: GroupNorm | InstanceNorm | BatchNorm,
+    x: jax.Array,
+    mean: jax.Array,
+    variance: jax.Array,
+    *,
+    frozen: bool = False,
 ) -> jax.Array:
-    scale = module.param("scale", nn.initializers.ones, (x.shape[-1],))
+    scale = module.param("scale", module.scale_init, (x.shape[-1],))
     bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],))
-    factor = scale * jax.lax.rsqrt(variance + EPSILON)
+    if frozen:
+        scale, bias = jax.lax.stop_gradient((scale, bias))
+    factor = scale * jax.lax.rsqrt(variance + module.epsilon)
     return (x.astype(jnp.float32) * factor + (bias - mean * factor)).astype(x.dtype)

@@ -7,25 +7,34 @@ cost up to twice as much in a training step.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+Padding = tuple[tuple[int, int], tuple[int, int]] | str
+Phase = tuple[jax.Array, tuple[int, int]]
+
 
 def convolve(
     x: jax.Array,
     kernel: jax.Array,
     *,
-    padding: tuple[tuple[int, int], tuple[int, int]] | str = "SAME",
+    stride: int = 1,
+    padding: Padding = "SAME",
     dilation: int = 1,
 ) -> jax.Array:
-    """Returns the convolution of stride 1 with a `[kh, kw, C, F]` kernel."""
+    """Returns the convolution with a `[kh, kw, C, F]` kernel.
+
+    With a stride of 2 and an even size, "SAME" pads a 3×3 kernel at the end only, as
+    Keras does; PyTorch's `padding=1` is `((1, 1), (1, 1))`.
+    """
     return jax.lax.conv_general_dilated(
         x,
         kernel,
-        window_strides=(1, 1),
+        window_strides=(stride, stride),
         padding=padding,
         rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -40,6 +49,31 @@ def max_pool(x: jax.Array) -> jax.Array:
     """
     b, h, w, c = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+
+
+def overlapping_max_pool(x: jax.Array, *, before: int) -> jax.Array:
+    """Returns the maximum of 3×3 pixels around every second, `[B, H/2, W/2, C]`.
+
+    Args:
+        x: `[B, H, W, C]` of even height and width.
+        before: How many of the three lie before the pair of pixels that becomes one: 0
+            as Keras pads ("same"), 1 as PyTorch does (`padding=1`).
+    """
+    for axis in (1, 2):
+        shape = (*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
+        first, second = jnp.moveaxis(x.reshape(shape), axis + 1, 0)
+        pads = [(0, 0, 0)] * 4
+        pads[axis] = (1, -1, 0) if before else (-1, 1, 0)
+        lowest = jnp.array(-jnp.inf, x.dtype)
+        third = jax.lax.pad(second if before else first, lowest, pads)
+        x = jnp.maximum(jnp.maximum(first, second), third)
+    return x
+
+
+def average_pool(x: jax.Array) -> jax.Array:
+    """Returns the mean of each 2×2 block, `[B, H/2, W/2, C]`."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
 def space_to_depth(x: jax.Array, block: int) -> jax.Array:
@@ -70,68 +104,101 @@ def bilinear(x: jax.Array) -> jax.Array:
 
 
 def convolve_nearest(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Returns `convolve(nearest(x), kernel)` for a 3×3 kernel, at 4/9 of its cost.
+    """Returns `convolve(nearest(x), kernel)`; for a 3×3 kernel at 4/9 of its cost.
 
     Under three neighbouring pixels of the enlarged map lie only two of `x`: an even row
     sees the one before it under the first tap and itself under the other two, an odd
     row itself under the first two and the next under the last. So each of the four
     phases of the result is a 2×2 convolution of `x`, its taps sums of the kernel's.
     """
+
+    def folded(kernel: jax.Array, phase: int, axis: int) -> Phase:
+        taps = kernel.shape[axis]
+        seen = [(phase + tap - (taps - 1) // 2) // 2 for tap in range(taps)]
+        each = jnp.split(kernel, taps, axis=axis)
+        sums = [
+            sum(each[tap] for tap in range(taps) if seen[tap] == pixel)
+            for pixel in range(seen[0], seen[-1] + 1)
+        ]
+        return jnp.concatenate(sums, axis=axis), (-seen[0], seen[-1])
+
+    return _of_phases(x, kernel, folded)
+
+
+def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Returns the transposed convolution of stride 2, `[B, 2H, 2W, F]`.
+
+    Pixel `i` of `x` reaches the pixels `2i`, `2i + 1`, … of the result, as in Keras
+    with `padding="same"` (and, for a 3×3 kernel, `output_padding=1`); what reaches past
+    the end is cut off. In PyTorch that is no padding and a cut. Each of the four phases
+    of the result sees every second tap, so that no product with a zero is computed.
+    """
+
+    def folded(kernel: jax.Array, phase: int, axis: int) -> Phase:
+        each = jnp.split(kernel, kernel.shape[axis], axis=axis)[phase::2]
+        return jnp.concatenate(each[::-1], axis=axis), (len(each) - 1, 0)
+
+    return _of_phases(x, kernel, folded)
+
+
+def _of_phases(
+    x: jax.Array,
+    kernel: jax.Array,
+    folded: Callable[[jax.Array, int, int], Phase],
+) -> jax.Array:
+    # Rows and columns of even and odd number are convolved each with a kernel of its
+    # own: `folded` gives it along an axis, and the padding that it needs.
     b, h, w, _ = x.shape
-    phases = []
+    rows = []
     for row in (0, 1):
-        taps = _pairs(kernel, row, axis=0)
-        phases.append(
+        taps, row_padding = folded(kernel, row, 0)
+        cols = [folded(taps, col, 1) for col in (0, 1)]
+        rows.append(
             jnp.stack(
-                [
-                    convolve(
-                        x,
-                        _pairs(taps, col, axis=1),
-                        padding=((1 - row, row), (1 - col, col)),
-                    )
-                    for col in (0, 1)
-                ],
+                [convolve(x, own, padding=(row_padding, pad)) for own, pad in cols],
                 axis=3,
             )
         )
-    return jnp.stack(phases, axis=2).reshape(b, 2 * h, 2 * w, kernel.shape[-1])
-
-
-def _pairs(kernel: jax.Array, phase: int, *, axis: int) -> jax.Array:
-    first, middle, last = jnp.split(kernel, 3, axis=axis)
-    pair = [first + middle, last] if phase else [first, middle + last]
-    return jnp.concatenate(pair, axis=axis)
+    return jnp.stack(rows, axis=2).reshape(b, 2 * h, 2 * w, kernel.shape[-1])
 
 
 def _lecun_normal(key: jax.Array, shape: tuple[int, int, int, int]) -> jax.Array:
-    # A pixel of the result is one product with one of the four taps.
+    # A pixel of the result is one product with one of the four taps; of nine, with
+    # one to four.
     taps, depth, features = math.prod(shape[:2]), *shape[2:]
     kernel = nn.initializers.lecun_normal()(key, (depth, taps * features))
     return kernel.reshape(depth, taps, features).swapaxes(0, 1).reshape(shape)
 
 
 class TransposedConv(nn.Module):
-    """The 2×2 transposed convolution of stride 2, as a product and a reshape.
+    """The transposed convolution of stride 2, as in Keras with `padding="same"`.
 
-    Its blocks do not overlap, so it is one matrix product a pixel; XLA's own takes
-    twice as long. Tap `(r, c)` of the `[2, 2, C, features]` kernel makes pixel `(r, c)`
-    of a block, as in PyTorch and Keras; `flax.linen.ConvTranspose` counts backwards.
+    The blocks of a 2×2 kernel do not overlap, so it is one matrix product a pixel and a
+    reshape; XLA's own takes twice as long. Tap `(r, c)` of the `[k, k, C, features]`
+    kernel makes pixel `(r, c)` of a block, as in PyTorch and Keras;
+    `flax.linen.ConvTranspose` counts backwards.
 
     Attributes:
         features: Channels of the result.
+        kernel_size: Side of the kernel, 2 or 3.
         dtype: Of the computation.
     """
 
     features: int
+    kernel_size: int = 2
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns `[B, 2H, 2W, features]`."""
-        shape = (2, 2, x.shape[-1], self.features)
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", _lecun_normal, shape).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        b, h, w, _ = x.shape
-        y = jnp.einsum("bhwi,klio->bhkwlo", x.astype(self.dtype), kernel)
-        y = y.reshape(b, 2 * h, 2 * w, self.features)
+        x = x.astype(self.dtype)
+        if self.kernel_size == 2:
+            b, h, w, _ = x.shape
+            y = jnp.einsum("bhwi,klio->bhkwlo", x, kernel)
+            y = y.reshape(b, 2 * h, 2 * w, self.features)
+        else:
+            y = convolve_transposed(x, kernel)
         return y + bias.astype(self.dtype)

@@ -10,6 +10,7 @@ from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
 from minenet.models import options
+from minenet.types import InputError
 
 _KEPT = "kept in the forward pass"
 
@@ -52,6 +53,11 @@ class Segmenter(nn.Module):
         """What height and width are padded to a multiple of."""
         return 1
 
+    @property
+    def margin(self) -> int:
+        """How many pixels at each side of the image have no logits."""
+        return 0
+
     def features(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
         """Returns maps `[B, h, w, C]` to read logits off, the finest first.
 
@@ -84,11 +90,21 @@ class Segmenter(nn.Module):
             auxiliary: Whether the maps of `deep_supervision` and `heads` are wanted.
 
         Returns:
-            `[B, H, W, K]` float32; with `auxiliary` a pair of it and a mapping, where
-            "deep_1", "deep_2", … `[B, H, W, K]` are the logits of ever coarser levels,
-            enlarged, and each head's name its `[B, H, W, channels]`.
+            `[B, H, W, K]` float32, less the margin at each side; with `auxiliary` a
+            pair of it and a mapping, where "deep_1", "deep_2", … `[B, H, W, K]` are the
+            logits of ever coarser levels, enlarged, and each head's name its
+            `[B, H, W, channels]`.
+
+        Raises:
+            InputError: If the image is no larger than the margins.
         """
         height, width = image.shape[1:3]
+        margin = self.margin
+        if min(height, width) <= 2 * margin:
+            raise InputError(
+                f"image of {height}×{width} pixels: expected more than 2·{margin}, "
+                "since the logits lack so many at each side"
+            )
         padded = _padded(image, self.multiple)
 
         def trunk(network: Segmenter, padded: jax.Array) -> list[jax.Array]:
@@ -104,7 +120,7 @@ class Segmenter(nn.Module):
             if found.shape[1:3] != padded.shape[1:3]:
                 size = (found.shape[0], *padded.shape[1:3], channels)
                 found = jax.image.resize(found, size, "bilinear")
-            return found[:, :height, :width]
+            return found[:, margin : height - margin, margin : width - margin]
 
         logits = head(maps[0], self.num_classes)
         if not (auxiliary or self.is_initializing()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from minenet.types import InputError
 
 _CHOICES = {
     "stem": (1, 2, 4, 8),
-    "upsample": ("nearest", "bilinear", "transpose", "depth_to_space"),
+    "upsample": ("nearest", "bilinear", "transpose", "depth_to_space", "nearest_conv"),
     "norm": norms.NAMES,
     "activation": tuple(blocks.ACTIVATIONS),
     "residual": (False, True),
@@ -43,9 +44,10 @@ class UNet(Segmenter):
         head: Channels of a 3×3 convolution at full resolution, of the brought back
             features and the image itself, before the logits; 0: none. It needs a stem.
         upsample: "nearest" or "bilinear" enlargement before the next convolution, or
-            "transpose" (2×2 transposed convolution) or "depth_to_space" in its place.
-        norm: "group", "batch" or "none".
-        activation: "relu", "elu", "gelu" or "silu".
+            "transpose" (2×2 transposed convolution) or "depth_to_space" in its place;
+            "nearest_conv": with a 2×2 convolution and ReLU of its own.
+        norm: "group", "batch", "instance" or "none".
+        activation: "relu", "elu", "gelu", "silu" or "leaky_relu".
         residual: Whether each block of the encoder adds its input.
         dropout: Probability that a block drops a channel in training.
         bottom_dropout: The same after the bottom alone.
@@ -86,18 +88,22 @@ class UNet(Segmenter):
         super().__post_init__()
 
     @property
+    def style(self) -> dict[str, Any]:
+        """What all convolutions have in common: options of `blocks.ConvNorm`."""
+        return {
+            "norm": self.norm,
+            "activation": self.activation,
+            "dtype": self.dtype,
+        }
+
+    @property
     def multiple(self) -> int:
         """Of the stem's squares as many as the poolings need."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
     def features(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
         """Returns the map of each level of the decoder, the finest first."""
-        style = {
-            "norm": self.norm,
-            "activation": self.activation,
-            "dtype": self.dtype,
-        }
-        block = functools.partial(blocks.ConvBlock, dropout=self.dropout, **style)
+        block = functools.partial(blocks.ConvBlock, dropout=self.dropout, **self.style)
         levels = len(self.widths)
         x, skips = resample.space_to_depth(image, self.stem), []
         for features, count in zip(
@@ -111,24 +117,46 @@ class UNet(Segmenter):
             skips.append(x)
         skips.pop()
         for dilation in self.bottom_dilations:
-            layer = blocks.ConvNorm(x.shape[-1], dilation=dilation, **style)
+            layer = blocks.ConvNorm(x.shape[-1], dilation=dilation, **self.style)
             x = self.kept(layer(x, train=train, shortcut=x))
         x = blocks.ChannelDropout(self.bottom_dropout)(x, train=train)
         decoder_widths = self.decoder_widths or self.widths[:-1]
         maps = [x]
-        for features, skip in zip(decoder_widths[::-1], skips[::-1], strict=True):
-            if self.upsample == "nearest":
-                x = block(features)(skip, train=train, below=x)
-            else:
-                x = jnp.concatenate([self._enlarged(x, features), skip], axis=-1)
-                x = block(features)(x, train=train)
+        for level in reversed(range(levels - 1)):
+            width = decoder_widths[level]
+            x = self.decoded(x, skips[level], width, level=level, train=train)
             maps.append(self.kept(x))
         if self.head:
             x = nn.Dense(self.head * self.stem**2, dtype=self.dtype)(x)
             x = resample.depth_to_space(x, self.stem)
             x = jnp.concatenate([x, image.astype(self.dtype)], axis=-1)
-            maps.append(blocks.ConvNorm(self.head, **style)(x, train=train))
+            maps.append(blocks.ConvNorm(self.head, **self.style)(x, train=train))
         return maps[::-1]
+
+    def decoded(
+        self,
+        below: jax.Array,
+        skip: jax.Array,
+        features: int,
+        *,
+        level: int,
+        train: bool,
+    ) -> jax.Array:
+        """Returns a level of the decoder.
+
+        Args:
+            below: `[B, h/2, w/2, D]`, of the level below.
+            skip: `[B, h, w, C]`, of the encoder.
+            features: Channels of the result.
+            level: Which, the finest being 0.
+            train: As that of the network.
+        """
+        del level
+        block = blocks.ConvBlock(features, dropout=self.dropout, **self.style)
+        if self.upsample == "nearest":
+            return block(skip, train=train, below=below)
+        x = jnp.concatenate([self.enlarged(below, features), skip], axis=-1)
+        return block(x, train=train)
 
     def logits(self, features: jax.Array, channels: int) -> jax.Array:
         """Returns the logits of a square of pixels where features are those of one."""
@@ -137,9 +165,12 @@ class UNet(Segmenter):
             super().logits(features, channels * left**2), left
         )
 
-    def _enlarged(self, x: jax.Array, features: int) -> jax.Array:
+    def enlarged(self, x: jax.Array, features: int) -> jax.Array:
+        """Returns `[B, 2h, 2w, D]`; `D` is `features` if the enlargement learns."""
         if self.upsample == "bilinear":
             return resample.bilinear(x)
         if self.upsample == "transpose":
             return resample.TransposedConv(features, dtype=self.dtype)(x)
+        if self.upsample == "nearest_conv":
+            return blocks.NearestConv(features, dtype=self.dtype)(x)
         return resample.depth_to_space(nn.Dense(4 * features, dtype=self.dtype)(x), 2)
