@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from minenet.models import blocks
+from minenet.models import blocks, resample
 
 KEY = jax.random.key(0)
 
@@ -50,3 +50,26 @@ def test_kernels_are_drawn_as_by_flax():
     shape = (3, 3, 4, 8)
     flax = nn.initializers.he_normal()(KEY, shape)
     np.testing.assert_allclose(blocks.he_normal(KEY, shape), flax, rtol=1e-6)
+
+
+def test_a_convolution_may_have_a_bias_beside_its_norm():
+    x = normal(1, 4, 4, 3)
+
+    def names(norm, bias):
+        layer = blocks.ConvNorm(4, norm=norm, bias=bias)
+        return set(layer.init(KEY, x, train=False)["params"])
+
+    assert names("batch", None) == {"kernel", "BatchNorm_0"}
+    assert names("batch", True) == {"kernel", "bias", "BatchNorm_0"}
+    assert names("none", None) == {"kernel", "bias"}
+    assert names("none", False) == {"kernel"}
+
+
+def test_the_enlarging_convolution_is_enlargement_convolution_activation():
+    layer = blocks.NearestConv(5, kernel_size=2)
+    x = normal(2, 3, 4, 6)
+    params = layer.init(KEY, x)["params"]
+    plain = nn.Conv(5, (2, 2)).apply({"params": params}, resample.nearest(x))
+    np.testing.assert_allclose(
+        layer.apply({"params": params}, x), nn.relu(plain), atol=1e-5
+    )

@@ -28,7 +28,7 @@ def test_models_are_values():
         (
             "unett",
             {},
-            "model.name='unett': no such model; the nearest is 'unet' of lin",
+            "model.name='unett': no such model; the nearest is 'unet' of ",
         ),
         (
             "unet",

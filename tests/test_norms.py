@@ -65,8 +65,19 @@ def test_group_norm_of_a_constant_is_finite_in_value_and_gradient():
     assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
 
 
-def batch_norm(train, stats):
-    own, flax = norms.BatchNorm(), nn.BatchNorm(momentum=0.9, epsilon=norms.EPSILON)
+def test_instance_norm_is_flax_instance_norm():
+    flax = nn.InstanceNorm(epsilon=norms.EPSILON)
+    assert_same(
+        lambda params, x: norms.InstanceNorm().apply({"params": params}, x),
+        lambda params, x: flax.apply({"params": params}, x),
+        AFFINE,
+        X,
+    )
+
+
+def batch_norm(train, stats, epsilon=norms.EPSILON, momentum=0.9):
+    options = {"epsilon": epsilon, "momentum": momentum}
+    own, flax = norms.BatchNorm(**options), nn.BatchNorm(**options)
 
     def apply_own(params, x):
         return own.apply(
@@ -101,6 +112,37 @@ def test_batch_norm_is_flax_batch_norm(train):
     )
 
 
+def test_the_constants_of_keras_are_those_of_flax_so_set():
+    # A small variance, so that epsilon counts.
+    outs = [apply(AFFINE, 0.01 * X) for apply in batch_norm(True, STATS, **norms.KERAS)]
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-3), *outs)
+    assert jnp.abs(outs[0][0] - batch_norm(True, STATS)[0](AFFINE, 0.01 * X)[0]).max()
+
+
+def test_a_frozen_batch_norm_learns_nothing():
+    layer = norms.BatchNorm(epsilon=1e-3, frozen=True)
+    variables = layer.init(KEY, X, train=True)
+
+    def trained(params, x):
+        variables_ = {**variables, "params": params}
+        return layer.apply(variables_, x, train=True, mutable=["batch_stats"])
+
+    y, updated = trained(variables["params"], X)
+    np.testing.assert_allclose(y, X / 1.001**0.5, rtol=1e-6)
+    assert jax.tree.all(
+        jax.tree.map(
+            lambda a, b: bool((a == b).all()),
+            dict(updated)["batch_stats"],
+            variables["batch_stats"],
+        )
+    )
+    gradient, passed = jax.grad(lambda p, x: trained(p, x)[0].sum(), (0, 1))(
+        variables["params"], X
+    )
+    assert not any(jnp.any(leaf) for leaf in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(passed, 1.001**-0.5, rtol=1e-6)
+
+
 @pytest.mark.parametrize("train", [False, True])
 def test_batch_norm_keeps_running_statistics_as_flax_does_in_training_only(train):
     own, flax = (
@@ -121,6 +163,7 @@ def test_batch_norm_is_born_with_the_statistics_of_nothing():
     "layer,call",
     [
         (norms.GroupNorm(), {}),
+        (norms.InstanceNorm(), {}),
         (norms.BatchNorm(), {"train": True}),
     ],
 )

@@ -75,13 +75,50 @@ def test_bilinear_keeps_planes_away_from_the_edge():
     np.testing.assert_allclose(large, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("height,width", [(1, 1), (1, 4), (5, 3)])
-def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(height, width):
+@pytest.mark.parametrize(
+    "height,width,side", [(1, 1, 3), (1, 4, 3), (5, 3, 3), (4, 3, 2), (3, 2, 5)]
+)
+def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(height, width, side):
     assert_same_function(
         resample.convolve_nearest,
         lambda x, kernel: resample.convolve(resample.nearest(x), kernel),
         normal(2, height, width, 4),
-        normal(3, 3, 4, 3, seed=1),
+        normal(side, side, 4, 3, seed=1),
+    )
+
+
+@pytest.mark.parametrize("side", [2, 3])
+def test_convolve_transposed_is_the_transpose_of_a_strided_convolution(side):
+    # Keras defines it so, with the channels of the kernel the other way round.
+    def transpose(x, kernel):
+        large = jnp.zeros((2, 8, 6, 5))
+        strided = functools.partial(resample.convolve, stride=2)
+        kernel = kernel.swapaxes(2, 3)
+        return jax.linear_transpose(lambda y: strided(y, kernel), large)(x)[0]
+
+    x, kernel = normal(2, 4, 3, 6), normal(side, side, 6, 5, seed=1)
+    assert_same_function(resample.convolve_transposed, transpose, x, kernel)
+    layer = resample.TransposedConv(5, side)
+    params = {"kernel": kernel, "bias": np.zeros(5)}
+    np.testing.assert_allclose(
+        layer.apply({"params": params}, x), transpose(x, kernel), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("before,padding", [(0, "SAME"), (1, ((1, 1), (1, 1)))])
+def test_max_pool_overlapping_is_flax_max_pool(before, padding):
+    assert_same_function(
+        functools.partial(resample.max_pool_overlapping, before=before),
+        lambda x: nn.max_pool(x, (3, 3), strides=(2, 2), padding=padding),
+        normal(2, 6, 10, 3),
+    )
+
+
+def test_average_pool_is_flax_average_pool():
+    assert_same_function(
+        resample.average_pool,
+        lambda x: nn.avg_pool(x, (2, 2), strides=(2, 2)),
+        normal(2, 6, 10, 3),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from minenet.models import blocks, norms, resample
@@ -23,7 +24,7 @@ class AttentionGate(nn.Module):
     """
 
     norm: str = "batch"
-    dtype: Any = "float32"
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, gating: jax.Array, *, train: bool) -> jax.Array:

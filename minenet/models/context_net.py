@@ -49,8 +49,8 @@ class ContextNet(Segmenter):
 
     def __post_init__(self) -> None:
         """Checks the options, so that a wrong one is named before anything runs."""
-        options.check_counts("width", (self.width,), lengths=(1,))
-        options.check_counts("blocks", (self.blocks,), lengths=(1,))
+        options.check_count("width", self.width, least=2)
+        options.check_count("blocks", self.blocks, least=1)
         options.check_counts("dilations", self.dilations, lengths=range(1, 13))
         options.check_count("border", self.border)
         options.check_probability("noise", self.noise)

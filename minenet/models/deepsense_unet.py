@@ -40,8 +40,8 @@ class DeepsenseUNet(Segmenter):
 
     def __post_init__(self) -> None:
         """Checks the options, so that a wrong one is named before anything runs."""
-        options.check_counts("width", (self.width,), lengths=(1,))
-        options.check_counts("poolings", (self.poolings,), lengths=(1,))
+        options.check_count("width", self.width, least=2)
+        options.check_count("poolings", self.poolings, least=1)
         options.check_count("bottom_convolutions", self.bottom_convolutions)
         options.check_choice("norm", self.norm, _NORMS)
         super().__post_init__()

@@ -25,9 +25,9 @@ def check_choice(option: str, value: Any, choices: Sequence[Any]) -> None:
     _check(option, value, value in choices, f"one of {listed}")
 
 
-def check_count(option: str, value: Any) -> None:
-    """Raises InputError if `value` is not a whole number, 0 or more."""
-    _check(option, value, _whole(value, 0), "a whole number, 0 or more")
+def check_count(option: str, value: Any, *, least: int = 0) -> None:
+    """Raises InputError if `value` is not a whole number, `least` or more."""
+    _check(option, value, _whole(value, least), f"a whole number, {least} or more")
 
 
 def check_counts(option: str, value: Any, *, lengths: Collection[int]) -> None:

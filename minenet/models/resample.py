@@ -51,7 +51,7 @@ def max_pool(x: jax.Array) -> jax.Array:
     return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
 
 
-def overlapping_max_pool(x: jax.Array, *, before: int) -> jax.Array:
+def max_pool_overlapping(x: jax.Array, *, before: int = 1) -> jax.Array:
     """Returns the maximum of 3×3 pixels around every second, `[B, H/2, W/2, C]`.
 
     Args:

@@ -30,13 +30,15 @@ class SeparableConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns `[B, H, W, features]`."""
-        init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", in_axis=())
-        kernel = self.param("kernel", init, (9, x.shape[-1])).astype(self.dtype)
+        # Nine taps that keep the variance between them.
+        init = nn.initializers.normal(1 / 3)
+        kernel = self.param("kernel", init, (3, 3, x.shape[-1])).astype(self.dtype)
         h, w = x.shape[1:3]
         x = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (1, 1), (0, 0)))
-        taps = [(r, c) for r in range(3) for c in range(3)]
         y = sum(
-            x[:, r : r + h, c : c + w] * kernel[tap] for tap, (r, c) in enumerate(taps)
+            x[:, row : row + h, col : col + w] * kernel[row, col]
+            for row in range(3)
+            for col in range(3)
         )
         return nn.Dense(self.features, dtype=self.dtype)(y)
 
@@ -87,7 +89,7 @@ class SeparableUNet(Segmenter):
             shortcut = dense(width)(x[:, ::2, ::2])
             for _ in range(2):
                 x = normalized(SeparableConv(width, dtype=self.dtype)(nn.relu(x)))
-            x = self.kept(resample.overlapping_max_pool(x, before=0) + shortcut)
+            x = self.kept(resample.max_pool_overlapping(x, before=0) + shortcut)
         maps = [x]
         for width in self.decoder_widths:
             shortcut = dense(width)(x)
