@@ -40,6 +40,10 @@ FLOORS = {
         {"minenet.types", "minenet.ops", "minenet.metrics", "minenet.train.state"},
         NUMERICAL,
     ),
+    "minenet.train.pretrained": (
+        {"minenet.types", "minenet.models"},
+        NUMERICAL | {"safetensors", "torch"},
+    ),
     "minenet.train": (
         {
             "minenet.types",

@@ -8,8 +8,8 @@ of a normalised `[B, H, W, C]`. Variables live in `params` and `batch_stats` onl
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from minenet.models.attention_unet import AttentionUNet
@@ -17,7 +17,9 @@ from minenet.models.context_net import ContextNet
 from minenet.models.deepsense_unet import DeepsenseUNet
 from minenet.models.deforestation_unet import DeforestationUNet
 from minenet.models.elu_unet import EluUNet
+from minenet.models.encoder_decoder import EncoderDecoder
 from minenet.models.full_scale_unet import FullScaleUNet
+from minenet.models.fusion import LateFusion
 from minenet.models.linear import Linear
 from minenet.models.mining_unet import MiningUNet
 from minenet.models.options import check_known
@@ -30,16 +32,25 @@ from minenet.models.unet import UNet
 _MODELS: dict[str, Callable[..., Segmenter]] = {
     "attention_unet": AttentionUNet,
     "context_net": ContextNet,
+    "convnext_unet": partial(EncoderDecoder, encoder="convnext_tiny"),
+    "deeplabv3plus": partial(EncoderDecoder, decoder="deeplabv3plus", dropout=0.5),
     "deepsense_unet": DeepsenseUNet,
     "deforestation_unet": DeforestationUNet,
+    "early_fusion": EncoderDecoder,
     "elu_unet": EluUNet,
+    "fpn": partial(EncoderDecoder, decoder="fpn", dropout=0.2),
     "full_scale_unet": FullScaleUNet,
+    "late_fusion": LateFusion,
     "linear": Linear,
     "mining_unet": MiningUNet,
     "plain_unet": PlainUNet,
     "resenc_unet": ResEncUNet,
+    "resnet_unet": EncoderDecoder,
     "separable_unet": SeparableUNet,
     "unet": UNet,
+    "unetpp": partial(EncoderDecoder, decoder="unetpp"),
+    "upernet": partial(EncoderDecoder, decoder="upernet"),
+    "vgg_unet": partial(EncoderDecoder, encoder="vgg16_bn"),
 }
 
 
@@ -64,7 +75,7 @@ def build(name: str, *, num_classes: int, **options: Any) -> Segmenter:
     """
     check_known(f"model.name={name!r}: no such model", name, names())
     model = _MODELS[name]
-    made = model.func if isinstance(model, functools.partial) else model
+    made = model.func if isinstance(model, partial) else model
     own = {field.name for field in dataclasses.fields(made)}
     known = sorted(own - {"parent", "name", "num_classes"})
     for option in options:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 Padding = tuple[tuple[int, int], tuple[int, int]] | str
@@ -202,3 +203,39 @@ class TransposedConv(nn.Module):
         else:
             y = convolve_transposed(x, kernel)
         return y + bias.astype(self.dtype)
+
+
+def bilinear_aligned(x: jax.Array, factor: int) -> jax.Array:
+    """Returns `[B, factor·H, factor·W, C]`, interpolated between the outermost pixels.
+
+    The first and last pixel stay where they are (PyTorch's `align_corners=True`), while
+    `bilinear` keeps the outer edges.
+    """
+
+    def weights(size: int) -> np.ndarray:
+        places = np.linspace(0, size - 1, factor * size)
+        return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))
+
+    return _along_both(x, weights(x.shape[1]), weights(x.shape[2]))
+
+
+def adaptive_mean(x: jax.Array, size: int) -> jax.Array:
+    """Returns the means of `size`×`size` parts, `[B, size, size, C]`.
+
+    Part `i` goes from ⌊i·H/size⌋ to ⌈(i + 1)·H/size⌉, so parts overlap where the side
+    is not a multiple, and repeat pixels where it is smaller.
+    """
+
+    def weights(side: int) -> np.ndarray:
+        part, pixel = np.arange(size)[:, None], np.arange(side)
+        inside = (pixel >= part * side // size) & (
+            pixel < -((part + 1) * -side // size)
+        )
+        return inside / inside.sum(axis=1, keepdims=True)
+
+    return _along_both(x, weights(x.shape[1]), weights(x.shape[2]))
+
+
+def _along_both(x: jax.Array, rows: np.ndarray, cols: np.ndarray) -> jax.Array:
+    x = jnp.einsum("rh,bhwc->brwc", jnp.asarray(rows, x.dtype), x)
+    return jnp.einsum("sw,brwc->brsc", jnp.asarray(cols, x.dtype), x)
