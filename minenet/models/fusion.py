@@ -125,7 +125,7 @@ class LateFusion(Segmenter):
         if self.fusion == "decision":
             return [jnp.concatenate([maps[0] for maps in streams], axis=-1)]
         joined = [
-            None if level[0] is None else self.kept(self._joined(place, level))
+            self.kept(self._joined(place, level))
             for place, level in enumerate(zip(*streams, strict=True))
         ]
         widths = self.decoder_widths or _PUBLISHED
@@ -175,15 +175,14 @@ class LateFusion(Segmenter):
         return seen & (draws >= jnp.minimum(self.sensor_dropout, highest))
 
     def _completed(
-        self, place: int, maps: list[jax.Array | None], seen: jax.Array
-    ) -> list[jax.Array | None]:
-        completed: list[jax.Array | None] = []
+        self, place: int, maps: list[jax.Array], seen: jax.Array
+    ) -> list[jax.Array]:
+        completed = []
         for level, x in enumerate(maps):
-            if x is not None:
-                name = f"missing_{place}_{level}"
-                token = self.param(name, nn.initializers.zeros, (x.shape[-1],))
-                x = jnp.where(seen[:, None, None, None], x, token.astype(x.dtype))
-            completed.append(x)
+            name = f"missing_{place}_{level}"
+            token = self.param(name, nn.initializers.zeros, (x.shape[-1],))
+            there = seen[:, None, None, None]
+            completed.append(jnp.where(there, x, token.astype(x.dtype)))
         return completed
 
     def _joined(self, level: int, maps: tuple[jax.Array, ...]) -> jax.Array:

@@ -228,9 +228,8 @@ def adaptive_mean(x: jax.Array, size: int) -> jax.Array:
 
     def weights(side: int) -> np.ndarray:
         part, pixel = np.arange(size)[:, None], np.arange(side)
-        inside = (pixel >= part * side // size) & (
-            pixel < -((part + 1) * -side // size)
-        )
+        first, end = part * side // size, -((part + 1) * -side // size)
+        inside = (first <= pixel) & (pixel < end)
         return inside / inside.sum(axis=1, keepdims=True)
 
     return _along_both(x, weights(x.shape[1]), weights(x.shape[2]))

@@ -33,13 +33,11 @@ class UNetDecoder(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, maps: Sequence[jax.Array | None], *, train: bool
-    ) -> list[jax.Array]:
+    def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> list[jax.Array]:
         """Returns a map for each of `widths`, the finest first.
 
         Args:
-            maps: Of the encoder, the finest first; None where there is none to join.
+            maps: Of the encoder, the finest first.
             train: Whether the batch gives the statistics of a batch norm.
         """
         *skips, x = maps
@@ -89,6 +87,7 @@ class Block(nn.Module):
         second = ConvNorm(self.features, **style, name="conv2")
         if self.attention == "none":
             if skip is None:
+                # Without channels, so that `x` need not be enlarged all the same.
                 b, h, w, _ = x.shape
                 skip = jnp.zeros((b, 2 * h, 2 * w, 0), x.dtype)
             return second(first(skip, train=train, below=x), train=train)

@@ -2,7 +2,7 @@
 
 `build(name)` returns a Flax module; `apply(variables, image, train=False)` gives a list
 of five maps `[B, h, w, C]`, the finest first, of an image whose sides are multiples of
-32. A level that an encoder does not have is None.
+32. A level that an encoder does not have is a map without channels.
 """
 
 from __future__ import annotations

@@ -38,9 +38,10 @@ class ConvNeXt(nn.Module):
         *,
         train: bool = False,
         kept: Callable[[jax.Array], jax.Array] = lambda x: x,
-    ) -> list[jax.Array | None]:
-        """Returns None for 1/2 and the maps, the finest first; see `ResNet`."""
-        maps: list[jax.Array | None] = [None]
+    ) -> list[jax.Array]:
+        """Returns the maps, the finest first, that at 1/2 empty; see `ResNet`."""
+        b, h, w, _ = image.shape
+        maps = [jnp.zeros((b, h // 2, w // 2, 0), self.dtype)]
         x = _Squares(4, self.width, dtype=self.dtype, name="squares_0")(image)
         x = _norm(self.dtype, "norm_0")(x)
         for stage, count in enumerate(self.blocks):
