@@ -11,12 +11,14 @@ UNOPTIMIZED = {"xla_backend_optimization_level": 0}
 
 
 def drawn(shapes):
-    """Variables drawn on the host, none at rest."""
+    """Variables drawn on the host, none at rest and no attention dead by chance."""
     draw = np.random.default_rng(1)
 
     def value(path, leaf):
         if path[-1].key in ("scale", "var"):
             return draw.uniform(0.5, 1.5, size=leaf.shape).astype(leaf.dtype)
+        if [part.key for part in path[-2:]] == ["narrow", "bias"]:
+            return np.full(leaf.shape, 3, leaf.dtype)
         fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 200
         spread = (2 / fan_in) ** 0.5
         return draw.normal(scale=spread, size=leaf.shape).astype(leaf.dtype)

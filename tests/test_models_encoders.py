@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minenet import models
-from minenet.models import encoders, torch_names
+from minenet.models import encoders, resample, torch_names
 from minenet.models.depthwise import depthwise
 from minenet.types import InputError
 from tests import drawing
@@ -223,6 +223,32 @@ def test_a_depthwise_convolution_is_a_grouped_one_and_so_is_its_gradient():
             jax.tree.map(
                 functools.partial(np.testing.assert_allclose, atol=1e-4), ours, theirs
             )
+
+
+def test_aligned_enlargement_keeps_the_outermost_pixels_and_lines_straight():
+    rows, cols = np.mgrid[:3, :5].astype(np.float32)
+    plane = (2 * rows + 3 * cols)[None, :, :, None]
+    found = resample.bilinear_aligned(plane, 4)[0, :, :, 0]
+    at = np.linspace(0, 2, 12)[:, None], np.linspace(0, 4, 20)
+    np.testing.assert_allclose(found, 2 * at[0] + 3 * at[1], atol=1e-5)
+    one = resample.bilinear_aligned(np.full((1, 1, 1, 2), 7.0, np.float32), 3)
+    np.testing.assert_array_equal(one, np.full((1, 3, 3, 2), 7))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+def test_means_of_parts_are_those_of_their_pixels(size):
+    x = normal(2, 4, 9, 3)
+    found = resample.adaptive_mean(x, size)
+    assert found.shape == (2, size, size, 3)
+
+    def part(k, side):
+        return slice(k * side // size, int(np.ceil((k + 1) * side / size)))
+
+    for row, col in np.ndindex(size, size):
+        pixels = x[:, part(row, 4), part(col, 9)]
+        np.testing.assert_allclose(
+            found[:, row, col], pixels.mean(axis=(1, 2)), atol=1e-5
+        )
 
 
 def test_an_encoder_halves_five_times():
