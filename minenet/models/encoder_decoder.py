@@ -59,8 +59,7 @@ class EncoderDecoder(Segmenter):
             options.check_choice(option, getattr(self, option), choices)
         options.check_count("encoder_width", self.encoder_width)
         options.check_probability("dropout", self.dropout)
-        published = DECODERS[self.decoder]().widths
-        lengths = (0, len(published))
+        lengths = (0, len(DECODERS[self.decoder].widths))
         options.check_counts("decoder_widths", self.decoder_widths, lengths=lengths)
         if self.attention != "none" and self.decoder not in _FULL:
             raise InputError(

@@ -122,10 +122,15 @@ _SPELLINGS = (
         (rf"^features\.{2 * stage + 1}\.(\d+)\.", rf"stages.{stage}.blocks.\1.")
         for stage in (0, 1, 2, 3)
     ),
-    (r"\.block\.0\.", ".conv_dw."),
-    (r"\.block\.2\.", ".norm."),
-    (r"\.block\.3\.", ".mlp.fc1."),
-    (r"\.block\.5\.", ".mlp.fc2."),
+    *(
+        (rf"^(stages\.\d\.blocks\.\d+)\.block\.{place}\.", rf"\1.{layer}.")
+        for place, layer in (
+            (0, "conv_dw"),
+            (2, "norm"),
+            (3, "mlp.fc1"),
+            (5, "mlp.fc2"),
+        )
+    ),
     (r"\.layer_scale$", ".gamma"),
 )
 
