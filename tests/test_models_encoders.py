@@ -87,11 +87,12 @@ def computed_by_smp(architecture, encoder, options):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        # Statistics of a batch, so that values stay near 1, and then some noise.
+        # Statistics of a batch, so that values stay near 1, and then some noise; none
+        # so small that rounding grows by the hundredfold.
         network.train()(torch.from_numpy(normal(2, 4, 64, 64, seed=1)))
         for name, value in network.eval().state_dict().items():
             if name.endswith("running_var"):
-                value.mul_(0.5 + torch.rand_like(value))
+                value.clamp_(min=0.3).mul_(0.5 + torch.rand_like(value))
             elif name.endswith("gamma"):
                 value.uniform_(0.5, 1.5)
             elif value.ndim == 1:

@@ -122,15 +122,10 @@ _SPELLINGS = (
         (rf"^features\.{2 * stage + 1}\.(\d+)\.", rf"stages.{stage}.blocks.\1.")
         for stage in (0, 1, 2, 3)
     ),
-    *(
-        (rf"^(stages\.\d\.blocks\.\d+)\.block\.{place}\.", rf"\1.{layer}.")
-        for place, layer in (
-            (0, "conv_dw"),
-            (2, "norm"),
-            (3, "mlp.fc1"),
-            (5, "mlp.fc2"),
-        )
-    ),
+    (r"^(stages\..*)\.block\.0\.", r"\1.conv_dw."),
+    (r"^(stages\..*)\.block\.2\.", r"\1.norm."),
+    (r"^(stages\..*)\.block\.3\.", r"\1.mlp.fc1."),
+    (r"^(stages\..*)\.block\.5\.", r"\1.mlp.fc2."),
     (r"\.layer_scale$", ".gamma"),
 )
 
