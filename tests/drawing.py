@@ -6,6 +6,8 @@ import jax
 import numpy as np
 import pytest
 
+from tests.narrow import normal
+
 # Half of the time would go into making code fast that runs once.
 UNOPTIMIZED = {"xla_backend_optimization_level": 0}
 
@@ -36,3 +38,26 @@ def smp():
             return peers.smp()
     except ImportError as error:
         pytest.skip(f"the oracle needs {error.name}")
+
+
+def computed_by_torch(network, image):
+    """State dict of a network with no two statistics alike, and its logits."""
+    import torch
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        # Statistics of a batch, so that values stay near 1, and then some noise; none
+        # so small that rounding grows by the hundredfold.
+        network.train()(torch.from_numpy(normal(2, image.shape[-1], 64, 64, seed=1)))
+        for name, value in network.eval().state_dict().items():
+            if name.endswith("running_var"):
+                value.clamp_(min=0.3).mul_(0.5 + torch.rand_like(value))
+            elif name.endswith("gamma"):
+                value.uniform_(0.5, 1.5)
+            elif value.ndim == 1:
+                value.add_(0.1 * torch.randn_like(value))
+        logits = network(torch.from_numpy(image).permute(0, 3, 1, 2))
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    return state, logits.permute(0, 2, 3, 1).numpy()

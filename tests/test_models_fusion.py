@@ -1,6 +1,7 @@
 """Streams for sensors: sizes, what a missing stream may change, grafting."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from minenet import models
-from minenet.models import fusion
+from minenet.models import fusion, torch_names
 from minenet.types import InputError
+from tests import drawing
 from tests.drawing import UNOPTIMIZED, drawn
 from tests.narrow import KEY, normal
 
@@ -68,6 +70,56 @@ def test_full_resolution_adds_the_maps_at_one_half_and_a_level():
 
     added = block(256 + 2 * 64, 128) - block(256, 128) + block(128, 128)
     assert counted(full_resolution=True) - counted() == added
+
+
+def test_logits_are_those_of_the_parts_of_smp_as_the_source_joins_them():
+    smp = drawing.smp()
+    import torch
+    from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
+    from segmentation_models_pytorch.encoders import get_encoder
+
+    class Source(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.s1, self.planet = (get_encoder("resnet18", c) for c in (2, 3))
+            # The source counts the joined maps from 1/2, where the decoder expects the
+            # image first: so it leaves out those at 1/2, and its fifth block.
+            self.decoder = UnetDecoder(
+                encoder_channels=(128, 128, 256, 512, 1024),
+                decoder_channels=(1024, 512, 256, 128, 128),
+                attention_type="scse",
+            )
+            self.head = smp.base.SegmentationHead(128, 2, kernel_size=1, upsampling=2)
+
+        def forward(self, x):
+            maps = zip(self.s1(x[:, :2])[1:], self.planet(x[:, 2:])[1:], strict=True)
+            return self.head(self.decoder([torch.cat(pair, 1) for pair in maps]))
+
+    torch.manual_seed(0)
+    image = normal(1, 64, 96, 5)
+    state, expected = drawing.computed_by_torch(Source(), image)
+    model = models.build(
+        "late_fusion", num_classes=2, streams=SMALL["streams"], encoder="resnet18"
+    )
+    variables = jax.eval_shape(model.init, KEY, image)
+    renamed = {
+        re.sub(r"^head\.", "segmentation_head.", name): array
+        for name, array in state.items()
+    }
+    for stream, sensor in enumerate(("s1", "planet")):
+        # As a model of its own, whose decoder is the one of both.
+        alone = {
+            kind: {k: v for k, v in tree.items() if not k.startswith("stream")}
+            | {"encoder": tree[f"stream_{stream}"]}
+            for kind, tree in variables.items()
+        }
+        own = {re.sub(rf"^{sensor}\.", "encoder.", k): v for k, v in renamed.items()}
+        alone = torch_names.filled(alone, own)
+        variables = fusion.grafted(variables, alone, stream=stream)
+    for kind, tree in alone.items():
+        variables[kind] |= {k: v for k, v in tree.items() if k != "encoder"}
+    apply = jax.jit(model.apply, compiler_options=UNOPTIMIZED)
+    np.testing.assert_allclose(apply(variables, image), expected, atol=1e-4)
 
 
 SENSORS = {"the first": (1, 1, 0, 0, 0), "the second": (0, 0, 1, 1, 1)}

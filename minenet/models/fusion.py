@@ -112,7 +112,10 @@ class LateFusion(Segmenter):
 
     def features(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
         """Returns the decoder's maps, or the joined logits of whole U-Nets."""
-        images = [image[..., jnp.array(bands)] for bands in self.streams]
+        images = [
+            jnp.stack([image[..., band] for band in bands], axis=-1)
+            for bands in self.streams
+        ]
         streams = [
             self._maps(place, part, train=train) for place, part in enumerate(images)
         ]
@@ -218,7 +221,7 @@ def grafted(
         part = tree if whole else tree["encoder"]
         here, there = (
             {"/".join(path): leaf.shape for path, leaf in flatten_dict(dict(t)).items()}
-            for t in (found[collection][name], part)
+            for t in (found.get(collection, {}).get(name, {}), part)
         )
         differing = sorted(dict(here.items() ^ there.items()))
         if differing:
