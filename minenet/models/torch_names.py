@@ -193,7 +193,7 @@ def filled(
             continue
         used.add(name)
         array = _turned(state[name])
-        if path[-2] in _FIRST and path[-1] == "kernel":
+        if path[-2] in _FIRST and array.ndim == 4:
             array = tiled(array, leaf.shape[2])
         if _sides(array.shape) != _sides(leaf.shape):
             differing.append(f"{name} {array.shape} for {leaf.shape}")
