@@ -27,8 +27,7 @@ def bce(
     """Returns the mean sigmoid cross-entropy over pixels and classes.
 
     With logit x, target t and positive weight q, one pixel costs
-    `-q t log σ(x) - (1 - t) log σ(-x)`, where `-log σ(x) = softplus(-x)` is finite for
-    any x. The form with a single softplus, as TensorFlow has it, cancels far from 0.
+    `-q t log σ(x) - (1 - t) log σ(-x)`, which is finite for any x.
     Detecting_Mining_Areas_India offers it with `positive_weight=10`.
 
     Args:
@@ -49,8 +48,8 @@ def bce(
     """
     logits, target, weight = masking.clean(logits, target, weight)
     ratio = masking.per_class(positive_weight, logits, "positive_weight")
-    missed = ratio * target * jax.nn.softplus(-logits)
-    cost = missed + (1 - target) * jax.nn.softplus(logits)
+    right, wrong = surprises(logits)
+    cost = ratio * target * right + (1 - target) * wrong
     return masking.over_pixels(cost.mean(axis=-1), weight, reduction)
 
 
@@ -132,7 +131,7 @@ def focal(
     masking.check_activation(logits, activation)
     factor = masking.per_class(alpha, logits, "alpha")
     if activation == "sigmoid":
-        right, wrong = jax.nn.softplus(-logits), jax.nn.softplus(logits)
+        right, wrong = surprises(logits)
         cost = factor * target * jnp.exp(-gamma * wrong) * right
         cost += (1 - factor) * (1 - target) * jnp.exp(-gamma * right) * wrong
         return masking.over_pixels(cost.mean(axis=-1), weight, reduction)
@@ -141,6 +140,15 @@ def focal(
     surprise = -jax.nn.log_softmax(logits)
     cost = factor * target * power(-jnp.expm1(-surprise), gamma) * surprise
     return masking.over_pixels(cost.sum(axis=-1), weight, reduction)
+
+
+def surprises(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns -log σ(x) and -log σ(-x), for the price of one.
+
+    The form with a single softplus, as TensorFlow has it, cancels far from 0.
+    """
+    tail = jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    return jnp.maximum(-logits, 0) + tail, jnp.maximum(logits, 0) + tail
 
 
 def power(base: jax.Array, exponent: float) -> jax.Array:

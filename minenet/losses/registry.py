@@ -101,9 +101,12 @@ def build(
                 f"loss.name={name!r}: no such loss; the nearest is "
                 f"{_nearest(part, names())!r} of {', '.join(names())}"
             )
-    if factors is not None and len(parts) == 1:
-        options["factors"] = tuple(factors)
-    elif factors is not None and len(factors) != len(parts):
+    if len(parts) == 1:
+        options |= {} if factors is None else {"factors": tuple(factors)}
+        factors = (1.0,)
+    elif factors is None:
+        factors = (1.0,) * len(parts)
+    elif len(factors) != len(parts):
         raise InputError(
             f"loss.factors={tuple(factors)}: {name} has {len(parts)} terms; give one "
             "each"
@@ -113,16 +116,12 @@ def build(
         if not any(option in own for own in known.values()):
             choice = ["factors"] * (len(parts) > 1)
             choice += [each for own in known.values() for each in own]
+            near = f"loss.{_nearest(option, choice)}" if choice else "none"
             raise InputError(
-                f"loss.{option}: {name} has no such option"
-                + (
-                    f"; the nearest is loss.{_nearest(option, choice)}"
-                    if choice
-                    else ""
-                )
+                f"loss.{option}: {name} has no such option; the nearest is {near}"
             )
     terms = []
-    for factor, part in zip(factors or [1.0] * len(parts), parts, strict=False):
+    for factor, part in zip(factors, parts, strict=True):
         if task not in _TASKS.get(part, (task,)):
             fitting = [n for n in names() if task in _TASKS.get(_first(n), (task,))]
             raise InputError(

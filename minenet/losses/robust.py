@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from minenet.losses import masking
+from minenet.losses.entropy import surprises
 from minenet.types import InputError
 
 if TYPE_CHECKING:
@@ -112,4 +113,4 @@ def _surprises(
     if activation == "softmax":
         surprise = -jax.nn.log_softmax(logits)
         return surprise, surprise
-    return jax.nn.softplus(-logits), jax.nn.softplus(logits)
+    return surprises(logits)

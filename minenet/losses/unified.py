@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from minenet.losses import masking
-from minenet.losses.entropy import power
+from minenet.losses.entropy import power, surprises
 from minenet.losses.overlap import counts
 from minenet.types import InputError
 
@@ -74,7 +74,7 @@ def unified_focal(
         region = distance(found, alarms, missed)
         region = region.at[..., 1:].set(power(region[..., 1:], 1 - gamma))
     else:
-        right, wrong = jax.nn.softplus(-logits), jax.nn.softplus(logits)
+        right, wrong = surprises(logits)
         # 1 - p_b is p, which is exp(-right).
         there = (1 - target) * jnp.exp(-gamma * right) * wrong
         pixel = (delta * target * right + (1 - delta) * there).mean(axis=-1)
