@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.util
+import warnings
 
 import jax
 import numpy as np
@@ -25,7 +26,9 @@ def torch():
 def smp(torch):
     if importlib.util.find_spec("segmentation_models_pytorch") is None:
         pytest.skip("smp absent: benchmarks/install_peers.sh")
-    return peers.smp().losses
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # What its imports warn of is not ours.
+        return peers.smp().losses
 
 
 @pytest.fixture(scope="module")
