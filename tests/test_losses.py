@@ -158,10 +158,12 @@ def test_finite_where_a_class_the_target_or_a_sample_is_empty(case, scale):
 @each
 def test_perfect_logits_score_no_worse_than_random_ones(case):
     logits, target, weight = data(case)
-    perfect, slope = compiled(case)(30 * (2 * target - 1), target, weight)
+    smoothed = "smoothing" in CASES[case][2]  # It wants to be less than sure.
+    scale = np.float32(3 if smoothed else 30)
+    perfect, slope = compiled(case)(scale * (2 * target - 1), target, weight)
     assert perfect < compiled(case)(logits, target, weight)[0]
     assert perfect < compiled(case)(logits * 0, target, weight)[0]
-    assert np.abs(slope).max() < 1e-3
+    assert smoothed or np.abs(slope).max() < 1e-3
 
 
 @each
