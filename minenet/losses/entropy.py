@@ -154,7 +154,7 @@ def surprises(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @surprises.defjvp
 def _slopes(primals, tangents):
-    # Term by term the kinks at 0 have no slope, and a head that begins at 0 none at all.
+    # Term by term the kinks at 0 have no slope: a head that begins at 0 would stay.
     (logits,), (step,) = primals, tangents
     slopes = -jax.nn.sigmoid(-logits) * step, jax.nn.sigmoid(logits) * step
     return surprises(logits), slopes
