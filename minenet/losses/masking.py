@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,18 +14,29 @@ from minenet.types import InputError
 if TYPE_CHECKING:
     from minenet.types import Array
 
+Activation = Literal["sigmoid", "softmax"]
+"""Whether the classes overlap, a sigmoid each, or exclude each other."""
+
+Over = Literal["batch", "sample"]
+"""Whether sums run over all pixels before they are divided, or chip by chip."""
+
+Reduction = Literal["mean", "none"]
+"""A scalar, or a value per pixel or sample as the loss is made of."""
+
 
 def clean(
-    logits: Array, target: Array, weight: Array
+    logits: Array, target: Array, weight: Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns the three in float32, logits and target 0 where the weight is 0.
 
     To multiply by the weight afterwards is not enough: NaN × 0 is NaN, and so is its
-    gradient.
+    gradient. No weight means 1 everywhere.
 
     Raises:
         ValueError: If the shapes do not belong together.
     """
+    if weight is None:
+        weight = jnp.ones(logits.shape[:-1], jnp.float32)
     if logits.shape != target.shape or logits.shape[:-1] != weight.shape:
         raise ValueError(
             f"logits (shape={logits.shape}) and target (shape={target.shape}) must be "
@@ -36,6 +47,40 @@ def clean(
     logits = jnp.where(counts, jnp.asarray(logits, jnp.float32), 0.0)
     target = jnp.where(counts, jnp.asarray(target, jnp.float32), 0.0)
     return logits, target, weight
+
+
+def squash(logits: jax.Array, activation: Activation) -> jax.Array:
+    """Returns probabilities `[..., K]`.
+
+    Raises:
+        InputError: If `activation` is neither, or a softmax over one class.
+    """
+    check_activation(logits, activation)
+    return (jax.nn.softmax if activation == "softmax" else jax.nn.sigmoid)(logits)
+
+
+def check_activation(logits: jax.Array, activation: Activation) -> None:
+    """Raises `InputError` for another activation, and for a softmax over one class."""
+    choice("activation", activation, ("sigmoid", "softmax"))
+    if activation == "softmax" and logits.shape[-1] == 1:
+        raise InputError(
+            "loss.activation='softmax': of one class it is always 1; give 'sigmoid', "
+            "or a logit for every class"
+        )
+
+
+def choice(name: str, value: Any, known: Sequence[Any]) -> None:
+    """Raises `InputError` if `value` is not one of those known."""
+    if value not in known:
+        raise InputError(
+            f"loss.{name}={value!r}: must be {' or '.join(map(repr, known))}"
+        )
+
+
+def positive(name: str, value: float) -> None:
+    """Raises `InputError` unless `value` is above 0."""
+    if not value > 0:
+        raise InputError(f"loss.{name}={value}: must be positive")
 
 
 def per_class(values: float | Sequence[float], like: jax.Array, name: str) -> jax.Array:
@@ -60,3 +105,44 @@ def mean(values: jax.Array, weight: jax.Array) -> jax.Array:
     total = weight.sum()
     share = jnp.where(total > 0, 1 / jnp.where(total > 0, total, 1.0), 0.0)
     return (values * weight).sum() * share
+
+
+def over_pixels(cost: jax.Array, weight: jax.Array, reduction: Reduction) -> jax.Array:
+    """Returns the mean of `cost` `[B, H, W]` by weight, or each, 0 where it is 0."""
+    choice("reduction", reduction, ("mean", "none"))
+    if reduction == "none":
+        return jnp.where(weight > 0, cost, 0.0)
+    return mean(cost, weight)
+
+
+def over_regions(
+    cost: jax.Array, weight: jax.Array, over: Over, reduction: Reduction
+) -> jax.Array:
+    """Returns what `region_axes(over)` left, `[B]` or a scalar, as `reduction` asks.
+
+    A sample without a pixel that counts, or a whole batch of them, costs 0 and is not
+    averaged in.
+
+    Raises:
+        InputError: If `reduction` is neither, or "none" of a batch that was summed.
+    """
+    choice("reduction", reduction, ("mean", "none"))
+    if over == "sample":
+        counts = (weight.max(axis=(1, 2)) > 0) * 1.0
+        return mean(cost, counts) if reduction == "mean" else cost * counts
+    if reduction == "none":
+        raise InputError(
+            "loss.reduction='none': the batch is one region; give over='sample' for "
+            "a value each"
+        )
+    return jnp.where(weight.max() > 0, cost, 0.0)
+
+
+def region_axes(over: Over) -> tuple[int, ...]:
+    """Returns the axes of `[B, H, W, K]` that a region sums over.
+
+    Raises:
+        InputError: If `over` is neither.
+    """
+    choice("over", over, ("batch", "sample"))
+    return (0, 1, 2) if over == "batch" else (1, 2)
