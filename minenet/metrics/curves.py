@@ -112,9 +112,7 @@ def average_precision_bounds(histogram: Array) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         low = 1 - false / positive * np.log1p(positive / before)
     low = np.where(false > 0, np.clip(low, 0, 1), 1.0)
-    return tuple(
-        _weighted_mean(np.nan_to_num(each), positive) for each in (low, high)
-    )
+    return tuple(_weighted_mean(np.nan_to_num(each), positive) for each in (low, high))
 
 
 def auroc(histogram: Array, *, average: Average = None) -> np.ndarray | float:

@@ -40,7 +40,9 @@ def summary(
         mce over all thresholds; pixels and positives, how many there were.
     """
     histogram = wide(histogram)
-    values = {name: getattr(scores, name)(histogram, threshold) for name in AT_THRESHOLD}
+    values = {
+        name: getattr(scores, name)(histogram, threshold) for name in AT_THRESHOLD
+    }
     bins = min(calibration.BINS, histogram.shape[-1])
     values |= {
         "average_precision": curves.average_precision(histogram),

@@ -103,7 +103,9 @@ def soft_iou(sums: Array, *, average: Average = None) -> np.ndarray | float:
 
 def soft_f1(sums: Array, *, average: Average = None) -> np.ndarray | float:
     """Returns `[K]`: `2 Σ p t / (Σ p + Σ t)`, the soft Dice; NaN as for `soft_iou`."""
-    return averaged(lambda each: ratios.divide(2 * each[:, 4], each[:, 5]), sums, average)
+    return averaged(
+        lambda each: ratios.divide(2 * each[:, 4], each[:, 5]), sums, average
+    )
 
 
 def _terms(
