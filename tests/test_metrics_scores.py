@@ -22,11 +22,11 @@ def sklearn():
     )
 
 
-def continuous(seed, *, pixels=400, spread=0.25):
+def continuous(seed, *, pixels=400, spread=0.49):
     """Scores without ties, as crowded as one likes, their label and what counts."""
     rng = np.random.default_rng(seed)
     label = (rng.random(pixels) < 0.3).astype(np.float32)
-    p = np.clip(rng.normal(0.4 + spread * label, spread), 0.001, 0.999)
+    p = 0.5 + spread * np.tanh(rng.normal(label - 0.5, 0.7))
     return p.astype(np.float32), label, np.ones(pixels, np.float32)
 
 

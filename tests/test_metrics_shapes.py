@@ -118,9 +118,11 @@ def test_panoptic_quality_is_that_of_torchmetrics():
         maps = discs(seed)
         labelled = [ndimage.label(m, np.ones((3, 3)))[0] for m in maps]
         # Category 1 is a thing and has instances; 0, the ground, is to be left out.
-        pair = [torch.from_numpy(np.stack([m, n], -1)) for m, n in zip(maps, labelled)]
         expected = oracle(
-            *(each.long()[None] for each in pair),
+            *(
+                torch.from_numpy(np.stack(each, axis=-1)).long()[None]
+                for each in zip(maps, labelled, strict=True)
+            ),
             things={1},
             stuffs={0},
             return_per_class=True,

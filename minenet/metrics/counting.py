@@ -112,7 +112,7 @@ def count(cell: jax.Array, by: jax.Array, *, cells: int) -> jax.Array:
 
 
 def weighted_count(cell: jax.Array, by: jax.Array, *, cells: int) -> jax.Array:
-    """Returns `[cells]` float32, the sum of the weights `by [...]` of each `cell [...]`.
+    """Returns `[cells]` float32, the sum of the weights `by [...]` of each cell.
 
     Added up in float32, large sums would swallow the weights that follow. So they are
     counted as integers, in four digits to the base 64: exactly, in any order, and

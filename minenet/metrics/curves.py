@@ -217,7 +217,7 @@ def _auroc(histogram: Array, *, tie: float) -> np.ndarray:
 
 
 def _weighted_mean(values: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """The mean of `values [K, bins]` up to 1, each `count [K, bins]` times; NaN of none.
+    """The mean of `values [K, bins]` up to 1, each `count` times; NaN of none.
 
     The sum of counts is exact in float64; that of weights is not, hence the minimum.
     """
