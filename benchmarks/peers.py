@@ -11,7 +11,9 @@ import importlib
 import importlib.metadata
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 # By default OpenMP threads spin while they wait. Beside any other load that makes torch
 # several times slower, and it burns the processor time that a budget counts.
@@ -52,6 +54,22 @@ def torchgeo() -> ModuleType:
     import torchgeo.samplers
 
     return torchgeo
+
+
+def torchmetrics() -> ModuleType:
+    """Returns `torchmetrics.functional.classification`."""
+    _vision()
+    import torchmetrics.functional.classification
+
+    return torchmetrics.functional.classification
+
+
+def panoptic_quality() -> Callable[..., Any]:
+    """Returns `torchmetrics.functional.detection.panoptic_quality`."""
+    _vision()
+    from torchmetrics.functional.detection import panoptic_quality
+
+    return panoptic_quality
 
 
 @functools.cache

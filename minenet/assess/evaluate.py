@@ -111,7 +111,7 @@ def scores(bundle: Bundle, counts: Counts) -> dict[str, dict[str, Any]]:
     if counts.confusion is not None:
         # The highest class wins: what it decides comes from the matrix instead.
         hard = metrics.summary(metrics.one_vs_rest(counts.confusion))
-        for name in ("iou", "f1", "precision", "recall", "accuracy"):
+        for name in metrics.AT_THRESHOLD:
             summary[name] = hard[name]
     return {
         name: {score: values[k] for score, values in summary.items()}

@@ -6,10 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minenet.metrics import curves, scores
+from minenet.metrics import calibration, curves, scores
+from minenet.metrics.counting import wide
 
 if TYPE_CHECKING:
     from minenet.types import Array
+
+AT_THRESHOLD = (
+    "iou",
+    "f1",
+    "precision",
+    "recall",
+    "specificity",
+    "accuracy",
+    "balanced_accuracy",
+    "mcc",
+    "kappa",
+)
+"""What `summary` says of one threshold, and exclusive classes have of a confusion."""
 
 
 def summary(
@@ -22,19 +36,21 @@ def summary(
         threshold: One, or one a class.
 
     Returns:
-        iou, f1, precision, recall, accuracy at the threshold; average_precision and
-        auroc over all thresholds; pixels and positives, how many there were.
+        Those of `AT_THRESHOLD`; average_precision, auroc and, in up to 16 bins, ece and
+        mce over all thresholds; pixels and positives, how many there were.
     """
+    histogram = wide(histogram)
     values = {
-        "iou": scores.iou(histogram, threshold),
-        "f1": scores.f1(histogram, threshold),
-        "precision": scores.precision(histogram, threshold),
-        "recall": scores.recall(histogram, threshold),
-        "accuracy": scores.accuracy(histogram, threshold),
+        name: getattr(scores, name)(histogram, threshold) for name in AT_THRESHOLD
+    }
+    bins = min(calibration.BINS, histogram.shape[-1])
+    values |= {
         "average_precision": curves.average_precision(histogram),
         "auroc": curves.auroc(histogram),
+        "ece": calibration.ece(histogram, bins=bins),
+        "mce": calibration.mce(histogram, bins=bins),
     }
-    found = np.asarray(histogram, np.int64).sum(axis=-1)
+    found = histogram.sum(axis=-1)
     return {
         **{name: _plain(value) for name, value in values.items()},
         "pixels": found.sum(axis=-1).tolist(),
