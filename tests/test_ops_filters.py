@@ -23,9 +23,8 @@ def test_the_median_filter_is_that_of_scipy(size):
 def test_the_median_passes_over_what_is_invalid():
     made = np.asarray(jax.jit(filters.median_filter)(HOLED))
     np.testing.assert_array_equal(np.isnan(made), np.isnan(HOLED))
-    window = HOLED[1:4, 2:5, 0]
-    assert made[2, 4, 0] == np.float32(np.nanmedian(HOLED[1:4, 3:6, 0]))
-    assert np.isnan(window).any()
+    window = HOLED[1:4, 3:6, 0]
+    assert np.isnan(window).any() and made[2, 4, 0] == np.nanmedian(window)
 
 
 def test_holes_are_filled_with_the_median():
@@ -89,6 +88,7 @@ def test_colours_and_classes_round_trip():
     )
 
 
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")  # it is a PNG
 def test_the_published_pair_has_the_published_colours(real_data):
     rasterio = pytest.importorskip("rasterio", reason="reads the mask")
     path = real_data / "deforestation_pair" / "mask.png"

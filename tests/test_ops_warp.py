@@ -37,16 +37,12 @@ NEUTRAL = {
 }
 
 
-def labelled(seed=0, *, height=SIZE, width=SIZE):
-    """A sample whose image is its label and its weight: regions of 0, 1 and 2."""
-    noise = np.random.default_rng(seed).normal(size=(height, width))
-    smooth = ndimage.gaussian_filter(noise, 1.5)
-    regions = jnp.asarray(np.digitize(smooth, [-0.1, 0.1]), jnp.float32)
-    return {
-        "image": regions[..., None],
-        "target": regions[..., None],
-        "weight": regions,
-    }
+def labelled(seed=0):
+    """A sample whose image is its label: two classes, and nothing, of weight 0."""
+    noise = np.random.default_rng(seed).normal(size=(SIZE, SIZE))
+    regions = np.digitize(ndimage.gaussian_filter(noise, 1.5), [-0.1, 0.1])
+    one_hot = jnp.asarray(np.stack([regions == 1, regions == 2], -1), jnp.float32)
+    return {"image": one_hot, "target": one_hot, "weight": one_hot.sum(-1)}
 
 
 def ramp(height, width):
@@ -56,14 +52,8 @@ def ramp(height, width):
 
 
 def assert_image_is_label(fields):
-    """Equal but for blends of 1 and 2, which lie between them."""
-    image, target = (np.asarray(fields[name])[..., 0] for name in ("image", "target"))
-    np.testing.assert_array_equal(target, fields["weight"])
-    np.testing.assert_array_equal(image == 0, target == 0)
-    apart = np.abs(image - target)
-    assert apart.max() <= 0.75 + 1e-5  # the nearest corner counts at least a quarter
-    same = ndimage.minimum_filter(target, 3) == ndimage.maximum_filter(target, 3)
-    assert (apart[same] < 1e-5).all()
+    np.testing.assert_array_equal(fields["image"], fields["target"])
+    np.testing.assert_array_equal(fields["target"].sum(-1), fields["weight"])
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -124,7 +114,6 @@ def test_rotation_is_that_of_scipy(angle):
     image = jnp.asarray(smooth[..., None] + 5, jnp.float32)
     fields = {"image": image, "target": image, "weight": image[..., 0]}
     after = warp.apply(fields, functools.partial(warp.rotated, angle_rad=angle))
-    # With rows that go down, a positive angle of scipy's turns the other way about.
     expected = ndimage.rotate(
         smooth + 5, np.degrees(angle), reshape=False, order=1, mode="mirror"
     )
@@ -148,15 +137,21 @@ def test_a_crop_of_half_the_frame_doubles_its_pixels():
 @pytest.mark.parametrize("element", geometry.ALL)
 def test_zoom_and_colour_commute_with_orientation(element):
     orient = functools.partial(jax.tree.map, lambda x: geometry.orient(x, element))
-    fields = labelled()
-    zoom = functools.partial(warp.zoomed, factor=1.37, row=0.5, col=0.5)
+    fields = ramp(SIZE, SIZE)
 
     def change(fields):
-        fields = warp.apply(fields, zoom)
+        fields = zoom(fields, 1.37, 0.5, 0.5)
         return {**fields, "image": color.contrast(fields["image"], 1.2)}
 
     one, other = orient(change(fields))["image"], change(orient(fields))["image"]
-    np.testing.assert_allclose(one, other, atol=1e-5)
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+@jax.jit
+def zoom(fields, factor, row, col):
+    return warp.apply(
+        fields, lambda positions: warp.zoomed(positions, factor, row, col)
+    )
 
 
 @settings(max_examples=20)
@@ -170,8 +165,7 @@ def test_zoom_keeps_values_among_those_there_were(factor, row, col, size):
     height, width = size
     fields = ramp(height, width)
     value = fields["weight"]
-    zoom = functools.partial(warp.zoomed, factor=factor, row=row, col=col)
-    after = warp.apply(fields, zoom)
+    after = zoom(fields, factor, row, col)
     assert set(np.unique(after["target"])) <= set(np.unique(value))
     np.testing.assert_array_equal(after["target"][..., 0], after["weight"])
     # Bilinear stays within a pixel of nearest: rows differ by `width`, columns by 1.

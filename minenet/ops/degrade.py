@@ -100,7 +100,7 @@ def _coarse(size: int, factor: Array | float) -> tuple[jax.Array, ...]:
     before = jnp.floor(place + 1e-4)  # at a factor of 1, the pixel and not the last
 
     def shown(coarse: jax.Array) -> jax.Array:
-        fine = jnp.floor((coarse + 0.5) * factor)
+        fine = jnp.floor((jnp.maximum(coarse, 0.0) + 0.5) * factor)
         return jnp.clip(fine, 0, size - 1).astype(jnp.int32)
 
     return shown(before), shown(before + 1), jnp.maximum(place - before, 0.0)
