@@ -120,6 +120,86 @@ def test_gradients_are_right_and_none_comes_through_nan():
     )
 
 
+PUBLISHED = {"kind": "percentile", "low": 206.5, "high": 3770.5}
+
+
+def test_one_map_for_all_bands_is_that_of_their_pixels_together():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(5, 2, 300), rng.normal(-3, 0.5, 100)
+    bands = [
+        {
+            "mean": x.mean(),
+            "std": x.std(),
+            "min": x.min(),
+            "max": x.max(),
+            "p2": np.percentile(x, 2),
+            "p98": np.percentile(x, 98),
+            "count": x.size,
+        }
+        for x in (one, other)
+    ]
+    empty = dict.fromkeys(("mean", "std", "min", "max", "p2", "p98")) | {"count": 0}
+    statistics, together = {"bands": [*bands, empty]}, np.concatenate([one, other])
+    made = normalize.from_statistics("global_zscore", statistics)
+    np.testing.assert_allclose(made.offset, [together.mean()] * 3, rtol=1e-6)
+    np.testing.assert_allclose(made.scale, [together.std()] * 3, rtol=1e-6)
+    made = normalize.from_statistics("global_minmax", statistics)
+    np.testing.assert_allclose(made.offset, [together.min()] * 3, rtol=1e-6)
+    np.testing.assert_allclose(made.scale, [np.ptp(together)] * 3, rtol=1e-6)
+    made = normalize.from_statistics("global_percentile", statistics)
+    np.testing.assert_allclose(made.offset, [bands[1]["p2"]] * 3, rtol=1e-6)
+    np.testing.assert_allclose(
+        made.scale, [bands[0]["p98"] - bands[1]["p2"]] * 3, rtol=1e-6
+    )
+    nothing = normalize.from_statistics("global_zscore", {"bands": [empty]})
+    np.testing.assert_array_equal(nothing.scale, [1.0])
+
+
+def test_published_numbers_serve_all_bands_or_each():
+    made = normalize.from_statistics(PUBLISHED, STATISTICS)
+    assert made.low == 0 and made.high == 1
+    np.testing.assert_allclose(
+        normalize.apply(np.array([206.5, 3770.5]), made), [0, 1], atol=1e-6
+    )
+    each = {"kind": "zscore", "mean": [1.0, 2.0], "std": [3.0, 4.0]}
+    made = normalize.from_statistics(each, STATISTICS)
+    np.testing.assert_array_equal(made.offset, [1, 2])
+    np.testing.assert_array_equal(made.scale, [3, 4])
+
+
+def test_to_convert_is_to_normalise_anew():
+    raw = np.random.default_rng(0).uniform(-6, 10, (4, 5, 2)).astype(np.float32)
+    raw[0, 0] = np.nan
+    for old in ("zscore", "minmax", 100.0):
+        for new in KINDS:
+            first = normalize.from_statistics(old, STATISTICS)
+            second = normalize.from_statistics(new, STATISTICS)
+            made = normalize.convert(normalize.apply(raw, first), first, second)
+            np.testing.assert_allclose(made, normalize.apply(raw, second), atol=1e-5)
+
+
+def test_a_band_without_a_value_is_not_present():
+    image = np.zeros((2, 3, 4, 3), np.float32)
+    image[0, ..., 1], image[1, 1:, :, 2] = np.nan, np.inf
+    flag = jax.jit(normalize.present)(image)
+    np.testing.assert_array_equal(flag, [[1, 0, 1], [1, 1, 1]])
+    assert flag.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ({"kind": "mean"}, "normalize.kind='mean': choose zscore"),
+        ({"kind": "zscore", "mean": 0}, "zscore is told by mean and std"),
+        ({"kind": "zscore", "mean": [0] * 3, "std": 1}, "mean: 3 values for 2 bands"),
+        (PUBLISHED | {"high": 0}, "with a positive spread"),
+    ],
+)
+def test_published_numbers_that_do_not_fit_are_named(kind, message):
+    with pytest.raises(InputError, match=message):
+        normalize.from_statistics(kind, STATISTICS)
+
+
 def test_errors_name_what_is_wrong():
     with pytest.raises(InputError, match="'zcore'.*zscore, percentile, minmax"):
         normalize.from_statistics("zcore", STATISTICS)

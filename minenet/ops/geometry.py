@@ -1,8 +1,7 @@
-"""Symmetries and zoom of arrays `[H, W, ...]`, by parameters that may be traced."""
+"""Symmetries of the square on arrays `[H, W, ...]`, by elements that may be traced."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,8 @@ if TYPE_CHECKING:
     from minenet.types import Array
 
 Fields = Mapping[str, jax.Array]
-"""Arrays `[H, W, ...]` that belong together, such as image, target and weight."""
+"""One sample: arrays `[H, W, ...]` that belong together, such as image, target and
+weight, and perhaps `present [C]`, which bands there are, and which has no pixels."""
 
 FLIPS = (0, 1, 2, 3)
 """The elements of `orient` that mirror rows, columns, or both (a half turn)."""
@@ -64,76 +64,29 @@ def mirror(array: Array, element: int | jax.Array) -> jax.Array:
     return jnp.where((element & 2) > 0, array[:, ::-1], array)
 
 
-def zoom(
-    fields: Fields, factor: Array | float, row: Array | float, col: Array | float
+def random_orient(
+    key: jax.Array, fields: Fields, *, flips: bool = True, turns: bool = True
 ) -> dict[str, jax.Array]:
-    """Returns a sample seen from `factor` times nearer, at its own shape.
+    """Returns a sample mirrored and turned alike in all its fields.
 
     Args:
+        key: Decides the element, each as likely.
         fields: One sample.
-        factor: Above 1 enlarges, below 1 shrinks; 1 changes nothing.
-        row: Row of the centre that stays in place, in 0..1 of the height.
-        col: Column of it, in 0..1 of the width.
+        flips: Whether rows and columns may be mirrored.
+        turns: Whether it may be turned by quarters.
+
+    Raises:
+        ValueError: If `turns` is asked for samples that are not square.
     """
-    return resample(fields, zoomed_positions(fields["weight"].shape, factor, row, col))
-
-
-def resample(fields: Fields, positions: Fields) -> dict[str, jax.Array]:
-    """Returns a sample as it looks at other positions.
-
-    Bilinear for the image, nearest for target and weight. What lies outside is
-    reflected, as inference does at the edge of a scene. Next to an invalid value the
-    image takes its nearest value too, so that nothing blends with nodata.
-
-    Args:
-        fields: One sample.
-        positions: `{"row": [H, W], "col": [H, W]}` float32, where among the pixel
-            centres each pixel of the result lies.
-    """
-    height, width = fields["weight"].shape
-    row, col = positions["row"], positions["col"]
-
-    def pick(array: jax.Array, row: jax.Array, col: jax.Array) -> jax.Array:
-        return array[_reflect(row, height), _reflect(col, width)]
-
-    def nearest(array: jax.Array) -> jax.Array:
-        return pick(array, jnp.floor(row + 0.5), jnp.floor(col + 0.5))
-
-    def bilinear(image: jax.Array) -> jax.Array:
-        up, left = jnp.floor(row), jnp.floor(col)
-        corners = [pick(image, up + i, left + j) for i in (0, 1) for j in (0, 1)]
-        down, right = (row - up)[..., None], (col - left)[..., None]
-        top = corners[0] + (corners[1] - corners[0]) * right
-        bottom = corners[2] + (corners[3] - corners[2]) * right
-        valid = functools.reduce(jnp.logical_and, (c != 0 for c in corners))
-        return jnp.where(valid, top + (bottom - top) * down, nearest(image))
-
+    if not (flips or turns):
+        return dict(fields)
+    if flips and turns:
+        elements = ALL
+    else:
+        elements = FLIPS if flips else TURNS
+    element = jax.random.choice(key, jnp.array(elements))
+    move = orient if turns else mirror
     return {
-        **fields,
-        "image": bilinear(fields["image"]),
-        "target": nearest(fields["target"]),
-        "weight": nearest(fields["weight"]),
+        name: array if name == "present" else move(array, element)
+        for name, array in fields.items()
     }
-
-
-def zoomed_positions(
-    shape: tuple[int, int],
-    factor: Array | float,
-    row: Array | float,
-    col: Array | float,
-) -> dict[str, jax.Array]:
-    """Returns the positions at which `zoom` resamples a sample of this shape."""
-
-    def along(size: int, centre: Array | float) -> jax.Array:
-        middle = centre * (size - 1)
-        return middle + (jnp.arange(size) - middle) / factor
-
-    rows, cols = jnp.meshgrid(along(shape[0], row), along(shape[1], col), indexing="ij")
-    return {"row": rows, "col": cols}
-
-
-def _reflect(position: jax.Array, size: int) -> jax.Array:
-    """Indices of whole positions, mirrored at the centres of the edge pixels."""
-    period = max(2 * (size - 1), 1)
-    index = jnp.mod(position.astype(jnp.int32), period)
-    return jnp.minimum(index, period - index) if size > 1 else index * 0
