@@ -10,7 +10,7 @@ import pytest
 
 from minenet import losses, metrics, models
 from minenet.ops import augment, normalize
-from minenet.train import optimizer, step
+from minenet.train import optimizer, schedules, step
 from minenet.train import state as state_
 from tests import trainings
 
@@ -116,7 +116,7 @@ def test_only_kernels_decay():
 
 
 def test_the_rate_rises_then_falls():
-    rate = optimizer.schedule(steps=100, learning_rate=2.0, warmup=0.1)
+    rate = schedules.build(steps=100, learning_rate=2.0, warmup=0.1)
     values = np.array([rate(i) for i in range(101)])
     assert values[0] == 0 and values.argmax() == 10 and values[10] == 2
     assert (np.diff(values[10:]) < 0).all() and values[-1] == pytest.approx(0.02)
