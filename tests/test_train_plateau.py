@@ -56,5 +56,5 @@ def test_the_report_shows_the_lower_rate(tmp_path, fit):
     fit(tmp_path, steps=20, evaluate_every=5)
     rates = [e["train_learning_rate"] for e in report.read(tmp_path / "metrics.jsonl")
              if "train_learning_rate" in e]  # fmt: skip
-    # Step 10 comes before its own validation, and after one fall: none at step 5.
+    # Step 10 comes before its validation, the first that lowers; step 15 follows.
     assert rates == pytest.approx([1e-3, 1e-3 / 4])

@@ -105,6 +105,13 @@ def test_each_rises_and_then_runs_its_course(name):
         )
 
 
+def test_the_default_falls_to_one_percent():
+    rate = schedules.build(steps=100, learning_rate=2.0, warmup=0.1)
+    found = np.array([rate(step) for step in range(101)])
+    assert found[0] == 0 and found.argmax() == 10 and found[10] == 2
+    assert (np.diff(found[10:]) < 0).all() and found[-1] == pytest.approx(0.02)
+
+
 @pytest.mark.parametrize("name", schedules.COURSES)
 def test_a_python_number_and_a_traced_step_give_the_same_rate(name):
     rate = schedules.build(name, steps=STEPS, learning_rate=PEAK, **OPTIONS[name])
