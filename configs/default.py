@@ -79,10 +79,45 @@ def get_config() -> ConfigDict:
     config.loss.name = "bce_dice"
 
     config.optimizer = ConfigDict()
+    # "adamw", or "adam", "adamax", "nadam", "rmsprop", "sgd"; a None below is the
+    # rule's own default (minenet/train/rules.py).
+    config.optimizer.name = "adamw"
     config.optimizer.learning_rate = 1e-3
     config.optimizer.warmup = 0.05  # share of the steps
-    config.optimizer.weight_decay = 0.05
-    config.optimizer.clip = 1.0
+    # Of kernels. None: 0.05 for adamw, where it is decoupled, and 0 for the others,
+    # where it is added to the gradient as in torch.
+    config.optimizer.weight_decay = config_dict.placeholder(float)
+    config.optimizer.decay_all = False  # biases and norms too, as torch does
+    config.optimizer.clip = 1.0  # largest norm of the gradient; 0: not clipped
+    config.optimizer.accumulate = 1  # parts of a batch, one by one: less memory
+    # Parameters by module name or path: (("encoder", 0.1),) and ("encoder/stage_1",).
+    config.optimizer.rates = ()
+    config.optimizer.freeze = ()
+    config.optimizer.b1 = config_dict.placeholder(float)
+    config.optimizer.b2 = config_dict.placeholder(float)
+    config.optimizer.eps = config_dict.placeholder(float)
+    config.optimizer.rho = config_dict.placeholder(float)  # rmsprop
+    config.optimizer.momentum = config_dict.placeholder(float)  # sgd, rmsprop
+    config.optimizer.nesterov = config_dict.placeholder(bool)  # sgd
+    config.optimizer.convention = config_dict.placeholder(str)  # "torch", "keras"
+    # "cosine", or "constant", "step", "exponential", "inverse_time", "poly",
+    # "one_cycle", "plateau"; a None below is the schedule's own default
+    # (minenet/train/schedules.py and plateau.py).
+    config.optimizer.schedule = ConfigDict()
+    config.optimizer.schedule.name = "cosine"
+    config.optimizer.schedule.every = config_dict.placeholder(int)  # steps a fall
+    config.optimizer.schedule.factor = config_dict.placeholder(float)  # of a fall
+    config.optimizer.schedule.staircase = config_dict.placeholder(bool)
+    config.optimizer.schedule.power = config_dict.placeholder(float)  # poly
+    config.optimizer.schedule.initial = config_dict.placeholder(float)  # share of peak
+    config.optimizer.schedule.final = config_dict.placeholder(float)  # share of peak
+    # plateau counts validations.
+    config.optimizer.schedule.patience = config_dict.placeholder(int)
+    config.optimizer.schedule.threshold = config_dict.placeholder(float)
+    config.optimizer.schedule.absolute = config_dict.placeholder(bool)
+    config.optimizer.schedule.cooldown = config_dict.placeholder(int)
+    config.optimizer.schedule.minimum = config_dict.placeholder(float)  # lowest rate
+    config.optimizer.schedule.monitor = config_dict.placeholder(str)  # "loss", "iou"
 
     config.train = ConfigDict()
     config.train.steps = 2000

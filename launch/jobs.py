@@ -80,7 +80,7 @@ def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
 def train(workdir: Path, settings: Settings, **_: Any) -> None:
     """Trains to the best validation IoU and writes the bundle `model/`."""
     ready = prepared.load(workdir / "data")
-    options = dict(settings["train"])
+    options, optimizer = dict(settings["train"]), _given(settings["optimizer"])
     if options.pop("bfloat16"):
         settings = settings | {"model": settings["model"] | {"dtype": "bfloat16"}}
     share = {
@@ -112,7 +112,8 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         normalizer=normalizer,
         augment=augment.batch(**settings["augment"]),
         loss=losses.build(loss.pop("name"), task=ready.task, **loss),
-        optimizer=settings["optimizer"],
+        accumulate=optimizer.pop("accumulate", 1),
+        optimizer=optimizer,
         seed=settings["seed"],
         mesh=sharding.mesh(**settings["mesh"]),
         **options | {"patience": options["patience"] or None},
@@ -214,6 +215,15 @@ def predict(
             )
 
     _once(work)
+
+
+def _given(settings: Settings) -> Settings:
+    """Returns settings without what is left to the library's own default."""
+    return {
+        key: _given(value) if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if value is not None
+    }
 
 
 PANELS, PANEL_PIXELS = 8, 4_000_000

@@ -14,6 +14,14 @@ VERSION = "minenet.__version__"
 # floor may import, the floors that stand on it may too.
 NUMERICAL = {"jax", "numpy", "optax"}
 FILES = {"numpy", "affine", "rasterio", "geopandas", "pandas", "shapely", "pyproj"}
+OPTIMIZER = {
+    "minenet.types",
+    "minenet.train.choices",
+    "minenet.train.paths",
+    "minenet.train.plateau",
+    "minenet.train.rules",
+    "minenet.train.schedules",
+}
 FLOORS = {
     "minenet.types": (set(), {"numpy"}),
     "minenet.files": ({"minenet.types"}, set()),
@@ -35,9 +43,27 @@ FLOORS = {
         {"minenet.types", "minenet.train.sharding"},
         NUMERICAL | {"flax"},
     ),
-    "minenet.train.optimizer": ({"minenet.types"}, NUMERICAL),
+    **dict.fromkeys(
+        [
+            "minenet.train.accumulate",
+            "minenet.train.choices",
+            "minenet.train.paths",
+            "minenet.train.plateau",
+            "minenet.train.rules",
+            "minenet.train.schedules",
+            "minenet.train.optimizer",
+        ],
+        (OPTIMIZER, NUMERICAL),
+    ),
     "minenet.train.step": (
-        {"minenet.types", "minenet.ops", "minenet.metrics", "minenet.train.state"},
+        {
+            "minenet.types",
+            "minenet.ops",
+            "minenet.metrics",
+            "minenet.train.state",
+            "minenet.train.accumulate",
+            "minenet.train.paths",
+        },
         NUMERICAL,
     ),
     "minenet.train.pretrained": (

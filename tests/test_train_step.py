@@ -3,9 +3,7 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from minenet import losses, metrics, models
@@ -102,21 +100,3 @@ def test_the_average_follows_the_parameters(job):
         expected,
     )
     assert after.variables["params"] is after.ema
-
-
-def test_only_kernels_decay():
-    params = {"kernel": jnp.ones((3, 3)), "bias": jnp.ones(3), "scale": jnp.ones(3)}
-    built = optimizer.build(steps=5, learning_rate=0.1, warmup=0.0, weight_decay=0.5)
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = built.update(zeros, built.init(params), params)
-    after = optax.apply_updates(params, updates)
-    np.testing.assert_allclose(after["kernel"], 0.95, rtol=1e-6)
-    np.testing.assert_array_equal(after["bias"], 1.0)
-    np.testing.assert_array_equal(after["scale"], 1.0)
-
-
-def test_the_rate_rises_then_falls():
-    rate = optimizer.schedule(steps=100, learning_rate=2.0, warmup=0.1)
-    values = np.array([rate(i) for i in range(101)])
-    assert values[0] == 0 and values.argmax() == 10 and values[10] == 2
-    assert (np.diff(values[10:]) < 0).all() and values[-1] == pytest.approx(0.02)

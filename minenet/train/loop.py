@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from flax import linen as nn
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from minenet import metrics
 from minenet.ops.normalize import Normalizer
+from minenet.train import accumulate as accumulate_
 from minenet.train import optimizer as optimizer_
-from minenet.train import sharding
+from minenet.train import plateau, sharding
 from minenet.train import state as state_
 from minenet.train import step as step_
+from minenet.train import validation as validation_
 from minenet.train.checkpoint import Checkpoints
 from minenet.train.report import Report
 from minenet.types import Batch, InputError, Task
@@ -71,13 +71,14 @@ def fit(
     normalizer: Normalizer,
     augment: Callable[..., Batch] | None,
     loss: Callable[..., jax.Array],
-    optimizer: Mapping[str, float],
+    optimizer: Mapping[str, Any],
     steps: int,
     batch_size: int,
     evaluate_every: int,
     seed: int,
     patience: int | None = None,
     ema_decay: float = 0.0,
+    accumulate: int = 1,
     mesh: Mesh | None = None,
 ) -> FitResult:
     """Trains `model`, or goes on with the training that `workdir` holds.
@@ -103,6 +104,7 @@ def fit(
         seed: Of parameters and draws.
         patience: Validations without a better score before it stops, or None.
         ema_decay: Of the average of parameters that is validated and kept; 0 for none.
+        accumulate: Parts of a batch that pass through the model one by one.
         mesh: Over all devices if None.
 
     Raises:
@@ -111,12 +113,8 @@ def fit(
     """
     mesh = sharding.mesh() if mesh is None else mesh
     sharding.check_batch(batch_size, chip, mesh)
+    accumulate_.check(accumulate, batch_size, mesh)
     built = optimizer_.build(steps=steps, **optimizer)
-    schedule = optimizer_.schedule(
-        steps=steps,
-        learning_rate=optimizer["learning_rate"],
-        warmup=optimizer.get("warmup", 0.05),
-    )
     make = functools.partial(
         state_.create,
         model,
@@ -136,6 +134,8 @@ def fit(
             augment=augment,
             seed=seed,
             ema_decay=ema_decay,
+            freeze=built.freeze,
+            accumulate=accumulate,
         ),
         donate_argnums=0,
         out_shardings=(places, sharding.replicated(mesh)),
@@ -144,6 +144,7 @@ def fit(
         functools.partial(step_.eval_step, **shared, task=task),
         out_shardings=sharding.replicated(mesh),
     )
+    observe = built.observe and jax.jit(built.observe, out_shardings=places.opt_state)
     checkpoints = Checkpoints(workdir / "checkpoints")
     try:
         return _run(
@@ -152,11 +153,14 @@ def fit(
             abstract,
             make,
             train_step=train_step,
-            validate=functools.partial(_validate, eval_step, validation, mesh, task),
+            validate=functools.partial(
+                validation_.scores, eval_step, validation, mesh, task
+            ),
             batches=lambda start: (
                 sharding.to_global(batch, mesh) for batch in train_batches(start)
             ),
-            schedule=schedule,
+            schedule=built.rate,
+            observe=observe,
             steps=steps,
             batch_size=batch_size,
             evaluate_every=evaluate_every,
@@ -176,6 +180,7 @@ def _run(
     validate: Callable[[Any], dict[str, float]],
     batches: Callable[[int], Iterator[Batch]],
     schedule: Callable[[int], Any],
+    observe: Callable[..., Any] | None,
     steps: int,
     batch_size: int,
     evaluate_every: int,
@@ -196,6 +201,7 @@ def _run(
     losses: list[float] = []
     data = batches(start) if start < end else iter(())
     pending, step = None, start
+    scale = plateau.scale(state.opt_state)
     try:
         for step in range(start + 1, end + 1):
             batch = next(data)
@@ -203,16 +209,22 @@ def _run(
                 state, measured = train_step(state, batch)
             # The last step's numbers are fetched once this one is under way.
             if pending is not None:
-                _note(report, losses, step - 1, pending, schedule)
+                _note(report, losses, step - 1, pending, schedule, scale)
             pending = measured
             if step % evaluate_every and step != end:
                 continue
-            _note(report, losses, step, pending, schedule)
+            _note(report, losses, step, pending, schedule, scale)
             pending = None
             scores = validate(state.variables)
             if report is not None:
                 report.write(step, **scores)
             _judge(progress, step, scores["validation_iou"], patience)
+            if observe is not None:
+                # Before the checkpoint, so that a resumed training knows it too.
+                loss, iou = scores["validation_loss"], scores["validation_iou"]
+                after = observe(state.opt_state, loss=loss, iou=iou)
+                state = state.replace(opt_state=after)
+                scale = plateau.scale(after)
             checkpoints.save(
                 step,
                 state,
@@ -237,7 +249,7 @@ def _run(
     )
 
 
-def _note(report, losses, step, measured, schedule) -> None:
+def _note(report, losses, step, measured, schedule, scale) -> None:
     """Reports one step; ends the training at a loss that is no number."""
     loss, norm = (
         float(v) for v in jax.device_get((measured["loss"], measured["gradient_norm"]))
@@ -251,7 +263,7 @@ def _note(report, losses, step, measured, schedule) -> None:
     if report is not None:
         report.step(step, loss)
         if step % LOG_EVERY == 0:
-            rate = float(schedule(step - 1))
+            rate = float(schedule(step - 1)) * scale
             report.write(
                 step,
                 train_loss=loss,
@@ -266,30 +278,6 @@ def _judge(progress: _Progress, step: int, score: float, patience: int | None) -
     else:
         progress.without += 1
     progress.stopped = patience is not None and progress.without >= patience
-
-
-def _validate(eval_step, validation, mesh, task, variables) -> dict[str, float]:
-    totals: dict[str, np.ndarray] = {}
-    for batch in validation():
-        sums = jax.device_get(eval_step(variables, sharding.to_global(batch, mesh)))
-        for name, value in sums.items():
-            wide = np.asarray(
-                value, np.float64 if value.dtype.kind == "f" else np.int64
-            )
-            totals[name] = totals.get(name, 0) + wide
-    if task == "exclusive":
-        # The highest class wins; the background is no success.
-        histogram = metrics.one_vs_rest(totals["confusion"])[1:]
-        iou = metrics.iou(histogram)
-    else:
-        # At the threshold that would be chosen: a model is not judged by its offset.
-        histogram = totals["histogram"]
-        iou = metrics.iou(histogram, metrics.best_threshold(histogram))
-    mean = metrics.mean(iou)
-    return {
-        "validation_loss": float(totals["loss"] / max(float(totals["pixels"]), 1.0)),
-        "validation_iou": 0.0 if math.isnan(mean) else mean,
-    }
 
 
 def _on_host(tree: Any) -> Any:

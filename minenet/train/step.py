@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,6 +11,8 @@ import optax
 
 from minenet import metrics
 from minenet.ops import normalize
+from minenet.train import accumulate as accumulate_
+from minenet.train import paths
 from minenet.train.state import State
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def train_step(
     augment: Callable[..., Batch] | None,
     seed: int,
     ema_decay: float,
+    freeze: Sequence[str] = (),
+    accumulate: int = 1,
 ) -> tuple[State, dict[str, jax.Array]]:
     """Returns the next state, and the loss and gradient norm of this one.
 
@@ -47,6 +51,8 @@ def train_step(
         augment: `(keys [B], batch) -> batch`, or None.
         seed: Of the training.
         ema_decay: Of the average; in the first steps it is smaller.
+        freeze: Patterns of parameters that get no gradient; see `paths`.
+        accumulate: Parts of the batch that pass through the model one by one.
     """
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     batch = {**batch, "image": normalize.apply(batch["image"], normalizer)}
@@ -55,15 +61,22 @@ def train_step(
         batch = augment(keys, batch)
 
     def objective(params: Any) -> tuple[jax.Array, Any]:
-        logits, updated = apply(
-            {"params": params, "batch_stats": state.batch_stats},
-            batch["image"],
-            train=True,
-            rngs={"dropout": key},
-            mutable=["batch_stats"],
+        params = paths.halt(params, freeze)
+
+        def part(stats: Any, image: jax.Array, key: jax.Array) -> tuple[Any, Any]:
+            logits, updated = apply(
+                {"params": params, "batch_stats": stats},
+                image,
+                train=True,
+                rngs={"dropout": key},
+                mutable=["batch_stats"],
+            )
+            return logits, updated.get("batch_stats", stats)
+
+        logits, batch_stats = accumulate_.forward(
+            part, state.batch_stats, batch["image"], key=key, parts=accumulate
         )
-        value = loss(logits, batch["target"], batch["weight"])
-        return value, updated.get("batch_stats", state.batch_stats)
+        return loss(logits, batch["target"], batch["weight"]), batch_stats
 
     (value, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(
         state.params
