@@ -13,6 +13,7 @@ install() { "$python" -m pip install --quiet "$@"; }
 install "scikit-learn>=1.5" "torch==2.13.0"
 install huggingface-hub safetensors pillow pyyaml requests matplotlib tqdm
 install --no-deps "torchvision==0.28.*" "timm>=1.0.3" \
-  "segmentation-models-pytorch==0.6.*" "monai>=1.5" "torchgeo==0.8.*" einops
+  "segmentation-models-pytorch==0.6.*" "monai>=1.5" "torchgeo==0.8.*" einops \
+  "torchmetrics>=1.8" "lightning-utilities>=0.14"
 
 "$python" "$(dirname "$0")/peers.py"

@@ -2,6 +2,7 @@
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="${MINENET_VENV:-$ROOT/.venv}"
+PEERS="$ROOT/benchmarks/install_peers.sh"
 
 say() { printf 'minenet: %s\n' "$*" >&2; }
 
@@ -53,7 +54,7 @@ accelerator() {
 environment() {
   local extras="$1" stamp python
   # Named by what was asked for: a changed pyproject.toml installs again.
-  stamp="$VENV/.minenet-$(echo "$extras" | cat - "$ROOT/pyproject.toml" | cksum | tr ' ' -)"
+  stamp="$VENV/.minenet-$(echo "$extras" | cat - "$ROOT/pyproject.toml" "$PEERS" | cksum | tr ' ' -)"
   [ -f "$stamp" ] && [ -x "$VENV/bin/python" ] && return
   exec 9>"$VENV.lock" # two processes may start on one machine
   if command -v flock >/dev/null; then flock 9; fi
@@ -67,6 +68,10 @@ environment() {
     say "installing minenet[$extras]"
     "$VENV/bin/python" -m pip install -q --disable-pip-version-check \
       -e "$ROOT[$extras]" >&2 || exit 1
+    # Beside a CPU build of torch, which only Python 3.11 gets here.
+    if [[ ",$extras," == *,oracles,* ]] && "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
+      bash "$PEERS" "$VENV/bin/python" >&2 || exit 1
+    fi
     touch "$stamp"
   fi
   exec 9>&-
