@@ -32,6 +32,15 @@ FLOORS = {
     ),
     "minenet.ops": ({"minenet.types", "minenet.ops"}, NUMERICAL),
     "minenet.losses": ({"minenet.types", "minenet.losses"}, NUMERICAL),
+    # Distances and objects on the host: not imported with the package.
+    "minenet.metrics.surface": (
+        {"minenet.types", "minenet.metrics"},
+        NUMERICAL | {"scipy"},
+    ),
+    "minenet.metrics.objects": (
+        {"minenet.types", "minenet.metrics"},
+        NUMERICAL | {"scipy"},
+    ),
     "minenet.metrics": ({"minenet.types", "minenet.metrics"}, NUMERICAL),
     "minenet.data": (
         {"minenet.types", "minenet.files", "minenet.geo", "minenet.data"},
