@@ -3,8 +3,8 @@ r"""Whole mining areas, or tailings alone, on 82 real Sentinel-2 tiles of Brazil
 Command:  bash launch/run.sh --mode=run --config=configs/tailings.py:maus \
               --workdir=runs/maus --config.data.root=PATH/tailings_s2_brazil
           and the same with `:tailings`.
-Time:     under 10 minutes on 2 cores.
-Score:    see the README's table.
+Time:     8½ minutes on 2 cores.
+Score:    test IoU .61 and .58 (two seeds) for maus, .43 and .41 for tailings.
 """
 
 from ml_collections import ConfigDict

@@ -31,10 +31,12 @@ def _tuples(value: Any) -> Any:
 
 def arguments(given: list[str]) -> list[str]:
     """Names this file in a command that overrides keys but names no configuration."""
-    flags = [argument.lstrip("-").partition("=") for argument in given]
-    names = [name for name, _, _ in flags]
+    names = [argument.lstrip("-").partition("=")[0] for argument in given]
     overrides = any(name.startswith("config.") for name in names)
-    workdir = next((value for name, _, value in flags if name == "workdir"), "")
+    workdir = ""
+    if "workdir" in names:  # absl takes both --workdir=DIR and --workdir DIR
+        place = names.index("workdir")
+        workdir = given[place].partition("=")[2] or "".join(given[place + 1 :][:1])
     if not overrides or "config" in names or not workdir:
         return given
     settings.read(Path(workdir))  # refuses here: absl would wrap the error of a file

@@ -133,10 +133,11 @@ def test_predict_takes_overrides_of_what_the_run_holds(smoke, tmp_path):
     before = (workdir / "config.json").read_bytes()
     scene = sorted((workdir / "scenes").glob("*.tif"))[0]
     maps = []
-    for overlap in (0.0, 0.5):
+    ways = ([f"--workdir={workdir}"], ["--workdir", workdir])
+    for overlap, place in zip((0.0, 0.5), ways, strict=True):
         done = launch(
             "--mode=predict",
-            f"--workdir={workdir}",
+            *place,
             f"--config.predict.overlap={overlap}",
             f"--scene={scene}",
             f"--out={tmp_path / str(overlap)}",
