@@ -235,7 +235,8 @@ def resenc(net, x):
         if "Dense_0" in net.params:
             shortcut = conv(net("Dense"), shortcut)
             shortcut = instance_norm(net("InstanceNorm"), shortcut)
-        x = conv(net("ConvNorm"), layer(net("ConvNorm"), x, stride=stride))
+        x = layer(net("ConvNorm"), x, stride=stride)
+        x = conv(net("ConvNorm"), x)
         return F.leaky_relu(instance_norm(net("InstanceNorm"), x) + shortcut, 0.01)
 
     fine = residual(net("ResidualBlock"), layer(net("ConvNorm"), x))

@@ -70,6 +70,7 @@ SUBTRACTED = "the mean that the norm subtracts contains it"
 FROZEN = "frozen norms do not learn"
 UNMOVED = {
     "deepsense": {r"BatchNorm_\d+/(scale|bias)": FROZEN},
+    "deepsense, as meant": {r"TransposedConv_\d/bias": SUBTRACTED},
     "mining": {r"ConvBlock_\d+/ConvNorm_\d/bias": SUBTRACTED},
     "deforestation, as meant": {r"ConvBlock_\d+/ConvNorm_\d/bias": SUBTRACTED},
     "elu": {r".*ConvNorm_\d/bias": SUBTRACTED},

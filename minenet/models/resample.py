@@ -45,11 +45,13 @@ def convolve(
 def max_pool(x: jax.Array) -> jax.Array:
     """Returns the maximum of each 2×2 block, `[B, H/2, W/2, C]`.
 
-    A reshape and a maximum: the gradient avoids XLA's select-and-scatter. Where values
-    tie, they share the gradient.
+    Comparisons of pairs: the gradient avoids XLA's select-and-scatter. Where values tie
+    the first has it, as in PyTorch.
     """
     b, h, w, c = x.shape
-    return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+    x = x.reshape(b, h // 2, 2, w // 2, 2, c)
+    upper, lower = (_larger(x[:, :, k, :, 0], x[:, :, k, :, 1]) for k in (0, 1))
+    return _larger(upper, lower)
 
 
 def max_pool_overlapping(x: jax.Array, *, before: int = 1) -> jax.Array:
@@ -67,8 +69,20 @@ def max_pool_overlapping(x: jax.Array, *, before: int = 1) -> jax.Array:
         pads[axis] = (1, -1, 0) if before else (-1, 1, 0)
         lowest = jnp.array(-jnp.inf, x.dtype)
         third = jax.lax.pad(second if before else first, lowest, pads)
-        x = jnp.maximum(jnp.maximum(first, second), third)
+        x = _larger(_larger(first, second), third)
     return x
+
+
+@jax.custom_jvp
+def _larger(first: jax.Array, second: jax.Array) -> jax.Array:
+    return jnp.maximum(first, second)
+
+
+@_larger.defjvp
+def _larger_jvp(values: tuple, tangents: tuple) -> tuple:
+    # JAX's own rule asks which value equals the result. A compiler may compute one of
+    # them anew with other rounding, and then neither does.
+    return _larger(*values), jnp.where(values[0] >= values[1], *tangents)
 
 
 def average_pool(x: jax.Array) -> jax.Array:
