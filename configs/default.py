@@ -10,8 +10,11 @@ Score:    as good as the outlines are.
 from ml_collections import ConfigDict, config_dict
 
 
-def get_config() -> ConfigDict:
-    """Returns the locked defaults; a `None` is chosen by the code, or absent."""
+def get_config(model: str = "unet") -> ConfigDict:
+    """Returns the locked defaults; a `None` is chosen by the code, or absent.
+
+    `configs/default.py:NAME` has the options of the model NAME in their place.
+    """
     config = ConfigDict()
     config.seed = 0
 
@@ -54,7 +57,13 @@ def get_config() -> ConfigDict:
     )
     config.sampling.jitter = True
 
-    config.normalize = "zscore"  # "percentile", "minmax", or a number to divide by
+    # "percentile", "minmax", each also for all bands alike as "global_percentile"; a
+    # number to divide by; or published ones: {"kind": "zscore", "mean": …, "std": …}.
+    config.normalize = config_dict.FieldReference("zscore", field_type=object)
+
+    # Spectral indices as further channels: "ndvi" finds its bands by their names,
+    # ("ndvi", (4, 3)) has their numbers; see minenet/ops/indices.py.
+    config.indices = ()
 
     config.augment = ConfigDict()
     config.augment.flips = True
@@ -63,20 +72,45 @@ def get_config() -> ConfigDict:
     config.augment.contrast = 0.2
     config.augment.gain = 0.0
     config.augment.zoom = 0.0
+    # Amounts and probabilities, each explained in minenet/ops/augment.py; 0 costs
+    # nothing.
+    for change in (
+        *("rotation_deg", "crop", "translation", "elastic", "offset", "gamma"),
+        *("divisor", "clouds", "shadows", "blur", "low_resolution", "noise"),
+        *("speckle", "time_swap", "band_dropout", "sensor_dropout"),
+        *("mixup", "cutmix", "copy_paste"),
+    ):
+        config.augment[change] = 0.0
+    config.augment.mines = (0,)  # channels of the target that copy_paste takes
+    # Numbers of bands, from 0: those with speckle (None: all), those of the two dates
+    # that are swapped, those of each sensor that drops out.
+    config.augment.speckle_bands = config_dict.placeholder(tuple)
+    config.augment.dates = ()
+    config.augment.sensors = ()
+    config.augment.normalizers = ()  # kinds of normalize to draw from
 
     config.model = ConfigDict()
     config.model.name = "unet"
     config.model.widths = (32, 64, 128, 256)
     config.model.stem = 1  # 2 or 4: blocks of pixels at once, several times faster
-    config.model.norm = "group"  # "batch", "none"
+    config.model.norm = "group"  # "batch", "instance", "none"
     config.model.activation = "relu"  # "elu", "gelu", "silu"
     config.model.dropout = 0.0
     config.model.bottom_dropout = 0.0
     config.model.residual = False
     config.model.upsample = "nearest"  # "bilinear", "transpose", "depth_to_space"
+    if model != "unet":
+        from minenet import models  # takes a second, which the U-Net need not wait for
+
+        config.model = ConfigDict({"name": model, **models.defaults(model)})
 
     config.loss = ConfigDict()
     config.loss.name = "bce_dice"
+
+    # Further heads, by what their loss counts beside that of the classes; 0: none.
+    config.auxiliary = ConfigDict()
+    config.auxiliary.boundary = 0.0  # is a pixel at an outline?
+    config.auxiliary.distance = 0.0  # how far is it from the nearest one?
 
     config.optimizer = ConfigDict()
     # "adamw", or "adam", "adamax", "nadam", "rmsprop", "sgd"; a None below is the
@@ -136,6 +170,7 @@ def get_config() -> ConfigDict:
     config.predict.window = 256
     config.predict.overlap = 0.5
     config.predict.batch_size = 8
+    config.predict.missing = ()  # names or numbers of bands to do without
     config.predict.tta = False  # mean over the 8 orientations of a window: 8 × the time
     config.predict.min_area_m2 = 2000.0
     config.predict.simplify_m = 0.0

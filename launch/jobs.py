@@ -23,8 +23,8 @@ from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
-from minenet.ops import augment, normalize
-from minenet.train import loop, report, sharding
+from minenet.ops import augment, indices, normalize
+from minenet.train import heads, loop, report, sharding
 from minenet.types import InputError
 
 Settings = dict[str, Any]
@@ -100,20 +100,27 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         **share,
     )
     normalizer = normalize.from_statistics(settings["normalize"], ready.statistics)
+    derived = indices.choose(settings["indices"], ready.bands)
+    normalizer = normalizer._replace(indices=derived)
+    further = heads.build(settings["auxiliary"], num_classes=len(ready.classes))
+    if further:
+        maps = tuple((name, head.channels) for name, head in further.items())
+        settings = settings | {"model": settings["model"] | {"heads": maps}}
     model, loss = dict(settings["model"]), dict(settings["loss"])
     result = loop.fit(
         workdir,
         model=models.build(model.pop("name"), num_classes=len(ready.classes), **model),
-        num_bands=len(ready.bands),
+        num_bands=len(ready.bands) + len(derived),
         chip=(ready.chip_size, ready.chip_size),
         task=ready.task,
         train_batches=functools.partial(pipeline.batches, chips_),
         validation=lambda: held_out,
         normalizer=normalizer,
-        augment=augment.batch(**settings["augment"]),
+        augment=_augment(settings["augment"], normalizer, ready.statistics),
         loss=losses.build(loss.pop("name"), task=ready.task, **loss),
         accumulate=optimizer.pop("accumulate", 1),
         optimizer=optimizer,
+        heads=further,
         seed=settings["seed"],
         mesh=sharding.mesh(**settings["mesh"]),
         **options | {"patience": options["patience"] or None},
@@ -158,11 +165,12 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
     """Scores the bundle on the test split."""
 
     def work() -> None:
-        bundle = bundle_.load(workdir / "model")
+        bundle = _bundle(workdir, settings)
         ready = prepared.load(workdir / "data")
         predictor = _predictor(bundle, settings)
         counts = evaluate_.count(bundle, predictor, ready, "test", **_tiling(settings))
         result = evaluate_.report(bundle, counts, split="test")
+        result["missing_bands"] = list(settings["predict"]["missing"])
         figures.precision_recall(
             workdir / "figures" / "precision_recall.png",
             counts.histogram,
@@ -189,7 +197,7 @@ def predict(
     """Maps scenes; those of the test split where none is named."""
 
     def work() -> None:
-        bundle = bundle_.load(workdir / "model")
+        bundle = _bundle(workdir, settings)
         images = [_images(scene) for scene in scenes] or _test_scenes(workdir)
         stems = [Path(each[0]).stem for each in images]
         twice = next((stem for stem in stems if stems.count(stem) > 1), None)
@@ -226,14 +234,35 @@ def _given(settings: Settings) -> Settings:
     }
 
 
+def _augment(
+    settings: Settings, normalizer: normalize.Normalizer, statistics: dict[str, Any]
+) -> Callable[..., Any]:
+    """Returns the augmentation; other normalisers join the images' own."""
+    others = [
+        normalize.from_statistics(kind, statistics) for kind in settings["normalizers"]
+    ]
+    drawn = (normalizer, *others) if others else ()
+    return augment.batch(**settings | {"normalizers": drawn})
+
+
 PANELS, PANEL_PIXELS = 8, 4_000_000
 """Figures of single scenes: few enough to be looked at, of scenes that fit a page."""
+
+
+def _bundle(workdir: Path, settings: Settings) -> bundle_.Bundle:
+    """Returns the bundle; its maps say which bands it had to do without."""
+    bundle = bundle_.load(workdir / "model")
+    missing = settings["predict"]["missing"]
+    if missing:
+        origin = bundle.origin | {"missing_bands": ",".join(map(str, missing))}
+        bundle = dataclasses.replace(bundle, origin=origin)
+    return bundle
 
 
 def _predictor(bundle: bundle_.Bundle, settings: Settings) -> predict_.Predict:
     options = settings["predict"]
     return predict_.predictor(
-        bundle, batch_size=options["batch_size"], tta=options["tta"]
+        bundle, **{key: options[key] for key in ("batch_size", "tta", "missing")}
     )
 
 

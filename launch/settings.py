@@ -11,17 +11,24 @@ from configs import default
 from minenet import files
 from minenet.types import InputError
 
-DECIDES = ("seed", "data", "sampling", "normalize", "augment", "model", "loss")
+DECIDES = (
+    *("seed", "data", "sampling", "normalize", "indices", "augment"),
+    *("model", "loss", "auxiliary", "optimizer"),
+)
 """What a training run cannot change half-way: `resume` would not be the same run."""
 
 OPEN = ("model", "loss")
 """Sections whose keys depend on the name chosen: their builders check them."""
 
 
+WHOLE = ("data.values", "normalize")
+"""Values that may be mappings themselves."""
+
+
 def paths(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields `("train.steps", 2000)` for every leaf of nested settings."""
     for key, value in settings.items():
-        if isinstance(value, Mapping) and value and not prefix + key == "data.values":
+        if isinstance(value, Mapping) and value and prefix + key not in WHOLE:
             yield from paths(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
@@ -41,7 +48,9 @@ def check_overrides(arguments: Sequence[str]) -> None:
     known = [key for key, _ in paths(default.get_config().to_dict())]
     for argument in arguments:
         key = argument.lstrip("-").partition("=")[0]
-        if key.startswith("config.") and key[7:] not in known:
+        if not key.startswith("config.") or key.split(".")[1] in OPEN:
+            continue
+        if key[7:] not in known:
             raise unknown_key(key[7:], known)
 
 
@@ -109,8 +118,7 @@ def claim(workdir: Path, settings: Mapping[str, Any]) -> list[str]:
     settings = files.as_json(settings)
     changed = []
     if path.exists():
-        old = files.read_json(path)
-        changed = differences(old, settings)
+        changed = differences(files.as_json(read(workdir)), settings)
         barred = [
             line for line in changed if line.split(".")[0].split(":")[0] in DECIDES
         ]
@@ -124,7 +132,7 @@ def claim(workdir: Path, settings: Mapping[str, Any]) -> list[str]:
 
 
 def read(workdir: Path) -> dict[str, Any]:
-    """Returns the settings of a workdir.
+    """Returns the settings of a workdir; keys that it did not know have their default.
 
     Raises:
         InputError: If it holds none.
@@ -135,4 +143,4 @@ def read(workdir: Path) -> dict[str, Any]:
             f"{workdir}: no config.json, so not a workdir of minenet; "
             "give --config to begin one, or the --workdir of a run"
         )
-    return files.read_json(path)
+    return _merge(default.get_config().to_dict(), files.read_json(path))

@@ -6,7 +6,7 @@ only ever coordinates of a CRS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 import numpy as np
 
@@ -41,12 +41,21 @@ class Sample(TypedDict):
 
 
 class Batch(TypedDict):
-    """Samples stacked along a new first axis, on the host or on the devices."""
+    """Samples stacked along a new first axis, on the host or on the devices.
+
+    Attributes:
+        image: `[B, H, W, C]`.
+        target: `[B, H, W, K]`.
+        weight: `[B, H, W]`.
+        index: `[B]`.
+        present: `[B, C]`, 0 where a sample lacks a band; on the devices only.
+    """
 
     image: Array
     target: Array
     weight: Array
     index: Array
+    present: NotRequired[Array]
 
 
 class InputError(ValueError):

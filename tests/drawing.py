@@ -48,9 +48,9 @@ def computed_by_torch(network, image):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        # Statistics of a batch, so that values stay near 1, and then some noise. Through
-        # thirty norms smaller ones make rounding grow until PyTorch in float32 is itself
-        # 1e-3 and more away from PyTorch in float64.
+        # Statistics of a batch, so that values stay near 1, and then some noise. With
+        # smaller ones rounding grows through thirty norms, until PyTorch in float32 is
+        # itself 1e-3 and more away from PyTorch in float64.
         network.train()(torch.from_numpy(normal(2, image.shape[-1], 64, 64, seed=1)))
         for name, value in network.eval().state_dict().items():
             if name.endswith("running_var"):

@@ -64,13 +64,16 @@ FLOORS = {
         ],
         (OPTIMIZER, NUMERICAL),
     ),
+    "minenet.train.heads": ({"minenet.types", "minenet.losses"}, NUMERICAL),
     "minenet.train.step": (
         {
             "minenet.types",
             "minenet.ops",
+            "minenet.losses",
             "minenet.metrics",
             "minenet.train.state",
             "minenet.train.accumulate",
+            "minenet.train.heads",
             "minenet.train.paths",
         },
         NUMERICAL,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax.test_util import check_grads
 
-from minenet.ops import normalize
+from minenet.ops import indices, normalize
 from minenet.types import InputError
 
 STATISTICS = {
@@ -181,9 +181,31 @@ def test_to_convert_is_to_normalise_anew():
 def test_a_band_without_a_value_is_not_present():
     image = np.zeros((2, 3, 4, 3), np.float32)
     image[0, ..., 1], image[1, 1:, :, 2] = np.nan, np.inf
-    flag = jax.jit(normalize.present)(image)
+    plain = normalize.zscore([0.0] * 3, [1.0] * 3)
+    flag = jax.jit(normalize.present)(image, plain)
     np.testing.assert_array_equal(flag, [[1, 0, 1], [1, 1, 1]])
     assert flag.dtype == np.float32
+
+
+def test_indices_follow_the_bands_as_they_were_before():
+    chosen = indices.choose(["ndvi", ("ndwi", (1, "nir"))], ["green", "red", "nir"])
+    made = normalize.zscore([100.0] * 3, [50.0] * 3)._replace(indices=chosen)
+    image = np.float32([[[200, 150, 300], [200, np.nan, 600], [0, 0, 0]]])
+    found = normalize.apply(image, made)
+    np.testing.assert_allclose(found[0, 0], [2, 1, 4, 1 / 3, -0.2], rtol=1e-6)
+    np.testing.assert_allclose(found[0, 1], [2, 0, 10, 0, -0.5], rtol=1e-6)
+    np.testing.assert_array_equal(found[0, 2], [-2, -2, -2, 0, 0])
+    assert np.array_equal(
+        normalize.present(image[None, :, 1:2], made), [[1, 0, 1, 0, 1]]
+    )
+    stored = json.loads(json.dumps(normalize.to_dict(made)))
+    assert normalize.from_dict(stored).indices == chosen
+    del stored["indices"]  # as older bundles have it
+    assert normalize.from_dict(stored).indices == ()
+    other = normalize.minmax([0.0] * 3, [400.0] * 3)
+    converted = normalize.convert(found, made, other)
+    again = normalize.apply(image, other._replace(indices=chosen))
+    np.testing.assert_allclose(converted[0, 0], again[0, 0], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

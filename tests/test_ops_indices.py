@@ -93,6 +93,10 @@ def test_errors_name_what_is_wrong():
         indices.append(IMAGE, BANDS, ("ndvx",))
     with pytest.raises(InputError, match="index='nbr': needs the band 'swir2', got"):
         indices.append(IMAGE[:, :6], BANDS[:6], ("nbr",))
+    with pytest.raises(InputError, match="index='ndvi': takes the bands nir, red, got"):
+        indices.choose([("ndvi", (4,))], BANDS)
+    with pytest.raises(InputError, match="'ndvi': needs the band 9, .* numbers, as in"):
+        indices.choose([("ndvi", (9, 3))], BANDS)
     with pytest.raises(ValueError, match=r"must name each of the 7 bands"):
         indices.append(IMAGE, ("red", "nir"), ("ndvi",))
     with pytest.raises(ValueError, match=r"evi={'gain': 1.0}: evi is not among"):

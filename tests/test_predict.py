@@ -5,6 +5,7 @@ import pytest
 from minenet import models
 from minenet.infer import predict
 from minenet.ops import geometry, normalize
+from minenet.types import InputError
 from tests import bundles
 
 
@@ -83,3 +84,20 @@ def test_each_orientation_is_undone(element):
     there = geometry.orient(image, element)
     back = geometry.orient(there, predict.INVERSE[element])
     np.testing.assert_array_equal(back, image)
+
+
+def test_bands_to_do_without_are_as_if_they_had_no_value():
+    bundle = bundles.bundle(model=bundles.UNET)
+    whole, without = windows(2), windows(2)
+    without[..., [0, 2]] = np.nan
+    names = bundle.contract.names
+    run = predict.predictor(bundle, batch_size=2, missing=(names[0], 3))
+    plain = predict.predictor(bundle, batch_size=2)
+    np.testing.assert_array_equal(list(run(whole)), list(plain(without)))
+    assert np.abs(np.stack(list(run(whole))) - list(plain(whole))).max() > 1e-3
+
+
+@pytest.mark.parametrize("band", ["thermal", 0, 4])
+def test_a_band_that_the_model_lacks_cannot_be_missing(band):
+    with pytest.raises(InputError, match=r"predict.missing: no band .* has .*, number"):
+        predict.predictor(bundles.bundle(), batch_size=1, missing=(band,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from minenet import models
 from minenet.infer.bundle import Bundle
 from minenet.ops import geometry, normalize
 from minenet.train import sharding
+from minenet.types import InputError
 
 Predict = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]
 """Windows `[w, w, C]` float32 with NaN → their probabilities `[w, w, K]` float32."""
@@ -23,7 +24,13 @@ INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 """The element of `geometry.orient` that undoes each."""
 
 
-def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
+def predictor(
+    bundle: Bundle,
+    *,
+    batch_size: int,
+    tta: bool = False,
+    missing: Sequence[str | int] = (),
+) -> Predict:
     """Returns the function that predicts a stream of windows of one size.
 
     They go through the devices in batches of one shape, cut over all local devices; the
@@ -36,6 +43,11 @@ def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
             of their number.
         tta: Whether to average the logits over the eight orientations of a window
             (test-time augmentation), for eight times the work.
+        missing: Names or 1-based numbers of bands that the model is to do without, as
+            if no pixel had a value.
+
+    Raises:
+        InputError: The bundle has no such band.
     """
     options = dict(bundle.model)
     model = models.build(options.pop("name"), num_classes=bundle.num_classes, **options)
@@ -48,6 +60,7 @@ def predictor(bundle: Bundle, *, batch_size: int, tta: bool = False) -> Predict:
             probabilities,
             apply=model.apply,
             normalizer=bundle.normalizer,
+            present=_present(bundle.contract.names, missing),
             exclusive=bundle.task == "exclusive",
             tta=tta,
         ),
@@ -75,8 +88,21 @@ def probabilities(
     normalizer: normalize.Normalizer,
     exclusive: bool,
     tta: bool,
+    present: np.ndarray | None = None,
 ) -> jax.Array:
-    """Returns the probabilities `[B, H, W, K]` of an image `[B, H, W, C]` with NaN."""
+    """Returns the probabilities `[B, H, W, K]` of an image `[B, H, W, C]` with NaN.
+
+    Args:
+        variables: Of the model.
+        image: In raster units.
+        apply: The model's.
+        normalizer: Of the image.
+        exclusive: Whether the classes exclude each other.
+        tta: As that of `predictor`.
+        present: `[C]`, False for bands to do without; None for all.
+    """
+    if present is not None:
+        image = jnp.where(jnp.broadcast_to(present, image.shape), image, jnp.nan)
     image = normalize.apply(image, normalizer)
     if not tta:
         logits = apply(variables, image)
@@ -89,6 +115,19 @@ def probabilities(
             )
             logits += back(apply(variables, turn(image))) / len(INVERSE)
     return jax.nn.softmax(logits) if exclusive else jax.nn.sigmoid(logits)
+
+
+def _present(names: Sequence[str], missing: Sequence[str | int]) -> np.ndarray | None:
+    present = np.ones(len(names), bool)
+    for band in missing:
+        number = names.index(band) + 1 if band in names else band
+        if number not in range(1, len(names) + 1):
+            raise InputError(
+                f"predict.missing: no band {band!r}; the model has {', '.join(names)}, "
+                "numbered from 1"
+            )
+        present[number - 1] = False
+    return None if present.all() else present
 
 
 def _fetched(result: jax.Array, count: int) -> Iterator[np.ndarray]:

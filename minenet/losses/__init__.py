@@ -11,7 +11,12 @@ Where classes may overlap or exclude each other, `activation` ("sigmoid" or "sof
 says which; nothing guesses it from values.
 """
 
-from minenet.losses.distance import boundary, hausdorff_dt, signed_distance
+from minenet.losses.distance import (
+    boundary,
+    distance_error,
+    hausdorff_dt,
+    signed_distance,
+)
 from minenet.losses.entropy import bce, cross_entropy, focal
 from minenet.losses.lovasz import lovasz
 from minenet.losses.overlap import (
@@ -47,6 +52,7 @@ __all__ = [
     "cross_entropy",
     "deep_supervision",
     "dice",
+    "distance_error",
     "focal",
     "focal_tversky",
     "generalised_cross_entropy",

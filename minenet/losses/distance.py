@@ -85,6 +85,40 @@ def hausdorff_dt(
     return masking.over_pixels(cost, weight, reduction)
 
 
+def distance_error(
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    reach: float = 8.0,
+    reduction: Reduction = "mean",
+) -> jax.Array:
+    """Returns the mean absolute error of a regression of the signed distance.
+
+    `|tanh(logits) - clip(d / reach, -1, 1)|`, as deep distance transforms are learnt
+    beside the classes (Naylor et al. 2019): near an outline it tells where it runs.
+
+    Args:
+        logits: `[B, H, W, K]`.
+        target: `[B, H, W, K]`, signed distances d in pixels as of `signed_distance`;
+            ±inf for far from any outline.
+        weight: `[B, H, W]`, what each pixel counts; None for 1 each.
+        reach: Pixels from the outline at which there is no more to tell, positive.
+        reduction: "none" for the cost of each pixel.
+
+    Returns:
+        A scalar, averaged over pixels and classes, or `[B, H, W]`.
+
+    Raises:
+        InputError: If `reach` is not positive.
+    """
+    masking.positive("reach", reach)
+    logits, target, weight = masking.clean(logits, target, weight)
+    near = jnp.clip(target / reach, -1.0, 1.0)
+    cost = jnp.abs(jnp.tanh(logits) - near).mean(axis=-1)
+    return masking.over_pixels(cost, weight, reduction)
+
+
 def signed_distance(target: Array, weight: Array | None = None) -> jax.Array:
     """Returns how far each pixel lies from the border of each class, in pixels.
 

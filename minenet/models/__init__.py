@@ -73,15 +73,30 @@ def build(name: str, *, num_classes: int, **options: Any) -> Segmenter:
     >>> build("unet", num_classes=1, widths=(8, 16)).widths
     (8, 16)
     """
-    check_known(f"model.name={name!r}: no such model", name, names())
-    model = _MODELS[name]
-    made = model.func if isinstance(model, partial) else model
-    own = {field.name for field in dataclasses.fields(made)}
-    known = sorted(own - {"parent", "name", "num_classes"})
+    known = sorted(defaults(name))
     for option in options:
         check_known(f"model.{option}: {name} has no such option", option, known)
     options = {option: _tuple(value) for option, value in options.items()}
-    return model(num_classes=num_classes, **options)
+    return _MODELS[name](num_classes=num_classes, **options)
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Returns the options of the model `name`, with their defaults.
+
+    Raises:
+        InputError: If there is no such model.
+
+    >>> defaults("fpn")["dropout"]
+    0.2
+    """
+    check_known(f"model.name={name!r}: no such model", name, names())
+    model, own = _MODELS[name], {}
+    if isinstance(model, partial):
+        model, own = model.func, model.keywords
+    fields = {field.name: field.default for field in dataclasses.fields(model)}
+    for framework in ("parent", "name", "num_classes"):
+        del fields[framework]
+    return fields | own
 
 
 def _tuple(value: Any) -> Any:

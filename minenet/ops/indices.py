@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -120,7 +120,7 @@ def append(
         image: `[..., C]`, NaN where invalid.
         bands: The name of each band of `image`. An index takes those called blue,
             green, red, red_edge, nir, swir1 and swir2; others may be called anything.
-        names: Of the indices.
+        names: Of the indices, as `choose` takes them.
         **options: Keyword arguments of an index under its name, such as
             `evi={"gain": 1.0}`.
 
@@ -144,18 +144,63 @@ def append(
         if name not in names:
             raise ValueError(f"{name}={options[name]}: {name} is not among the indices")
 
-    def index(name: str) -> jax.Array:
-        missing = [band for band in needs(name) if band not in bands]
-        if missing:
-            raise InputError(
-                f"index={name!r}: needs the band {missing[0]!r}, got {', '.join(bands)}"
-            )
-        chosen: dict[str, Any] = {
-            band: image[..., bands.index(band)] for band in needs(name)
-        }
-        return INDICES[name](**chosen, **options.get(name, {}))
+    derived = [
+        of(image, name, places, **options.get(name, {}))
+        for name, places in choose(names, bands)
+    ]
+    return jnp.concatenate([image, *derived], axis=-1)
 
-    return jnp.concatenate([image, *(index(name)[..., None] for name in names)], -1)
+
+def choose(
+    names: Sequence[str | tuple[str, Sequence[str | int]]], bands: Sequence[str]
+) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Returns indices with the places of their bands, as `of` takes them.
+
+    Args:
+        names: Of the indices, each alone, where bands have the names of its arguments,
+            or with the names or 1-based numbers of its bands in their order.
+        bands: The name of each band.
+
+    Raises:
+        InputError: If there is no such index or band.
+
+    >>> choose(["ndvi", ("ndwi", (1, "nir"))], ["green", "red", "nir"])
+    (('ndvi', (2, 1)), ('ndwi', (0, 2)))
+    """
+    chosen = []
+    for each in names:
+        name, own = (each, needs(each)) if isinstance(each, str) else each
+        if len(own) != len(needs(name)):
+            raise InputError(
+                f"index={name!r}: takes the bands {', '.join(needs(name))}, got {own}"
+            )
+        places = []
+        for band in own:
+            number = bands.index(band) + 1 if band in bands else band
+            if number not in range(1, len(bands) + 1):
+                raise InputError(
+                    f"index={name!r}: needs the band {band!r}, got {', '.join(bands)}; "
+                    f"name its bands or their numbers, as in ({name!r}, (4, 3))"
+                )
+            places.append(number - 1)
+        chosen.append((name, tuple(places)))
+    return tuple(chosen)
+
+
+def of(
+    image: Array, name: str, places: Sequence[int], **options: float | bool
+) -> jax.Array:
+    """Returns the index of an image, `[..., 1]` float32.
+
+    Args:
+        image: `[..., C]`.
+        name: One of `INDICES`.
+        places: Of its bands, from 0, in the order of `needs(name)`.
+        **options: Its keyword arguments.
+    """
+    image = jnp.asarray(image, jnp.float32)
+    bands = (image[..., place] for place in places)
+    return INDICES[name](*bands, **options)[..., None]
 
 
 def _ratio(numerator: Array, denominator: Array) -> jax.Array:

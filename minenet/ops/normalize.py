@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minenet.ops import indices
 from minenet.types import InputError
 
 if TYPE_CHECKING:
@@ -34,12 +35,15 @@ class Normalizer(NamedTuple):
         scale: `[C]` float32, positive, divided by, in the units of the band.
         low: What results are raised to, or None.
         high: What results are lowered to, or None.
+        indices: Spectral indices of the image before all that, which follow its bands
+            as they are: the name of each, and the places of the bands that it takes.
     """
 
     offset: np.ndarray
     scale: np.ndarray
     low: float | None = None
     high: float | None = None
+    indices: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 def zscore(mean: Sequence[float], std: Sequence[float]) -> Normalizer:
@@ -120,14 +124,14 @@ def from_statistics(
 
 
 def apply(image: Array, normalizer: Normalizer) -> jax.Array:
-    """Returns `image` normalised and finite.
+    """Returns `image` normalised and finite, followed by its indices.
 
     Args:
         image: `[..., C]` of any real type; a value that is not finite is invalid.
         normalizer: Of `C` bands.
 
     Returns:
-        `[..., C]` float32; 0 where `image` is invalid.
+        `[..., C + indices]` float32; 0 where `image` is invalid.
 
     Raises:
         ValueError: If the number of bands differs.
@@ -151,35 +155,54 @@ def apply(image: Array, normalizer: Normalizer) -> jax.Array:
     value = (jnp.where(valid, image, offset) - offset) / scale
     if normalizer.low is not None or normalizer.high is not None:
         value = jnp.clip(value, normalizer.low, normalizer.high)
-    return jnp.where(valid, value, 0.0)
+    derived = [_finite(indices.of(image, *index)) for index in normalizer.indices]
+    value = jnp.where(valid, value, 0.0)
+    return jnp.concatenate([value, *derived], axis=-1) if derived else value
 
 
-def present(image: Array) -> jax.Array:
-    """Returns which bands an image has: 1 where one value is valid, else 0.
+def present(image: Array, normalizer: Normalizer) -> jax.Array:
+    """Returns which bands an image has after `apply`: 1 for a valid value, else 0.
+
+    An index has one where a pixel has all of its bands.
 
     Args:
         image: `[..., H, W, C]` before `apply`; what is not finite is invalid.
+        normalizer: Of `C` bands.
 
     Returns:
-        `[..., C]` float32.
+        `[..., C + indices]` float32.
 
-    >>> print(present(jnp.array([[[7.0, jnp.nan]]])))
+    >>> pair = zscore([0.0, 0.0], [1.0, 1.0])
+    >>> print(present(jnp.array([[[7.0, jnp.nan]]]), pair))
     [1. 0.]
     """
-    return jnp.isfinite(jnp.asarray(image)).any((-3, -2)).astype(jnp.float32)
+    valid = jnp.isfinite(jnp.asarray(image))
+    derived = [
+        valid[..., list(bands)].all(-1, keepdims=True)
+        for _, bands in normalizer.indices
+    ]
+    valid = jnp.concatenate([valid, *derived], axis=-1)
+    return valid.any((-3, -2)).astype(jnp.float32)
+
+
+def _finite(image: jax.Array) -> jax.Array:
+    return jnp.where(jnp.isfinite(image), image, 0.0)
 
 
 def convert(image: Array, old: Normalizer, new: Normalizer) -> jax.Array:
     """Returns what `new` would have made of an image that `old` normalised.
 
     Args:
-        image: `[..., C]`, as `apply` returns it.
+        image: `[..., C + indices]`, as `apply` returns it.
         old: Its normaliser; what it clipped stays clipped.
         new: The one wanted; its values may be traced.
 
     Returns:
-        `[..., C]` float32; 0, which marks the invalid, stays 0.
+        The same shape, float32; 0, which marks the invalid, stays 0, and an index what
+        it is.
     """
+    bands = np.shape(old.offset)[-1]
+    image, derived = image[..., :bands], image[..., bands:]
 
     def per_band(values: Array) -> jax.Array:
         return jnp.broadcast_to(jnp.asarray(values, jnp.float32), image.shape)
@@ -190,7 +213,7 @@ def convert(image: Array, old: Normalizer, new: Normalizer) -> jax.Array:
     value = image * per_band(gain) + per_band(shift)
     if new.low is not None or new.high is not None:
         value = jnp.clip(value, new.low, new.high)
-    return jnp.where(image == 0, 0.0, value)
+    return jnp.concatenate([jnp.where(image == 0, 0.0, value), derived], axis=-1)
 
 
 def to_dict(normalizer: Normalizer) -> dict[str, Any]:
@@ -200,6 +223,7 @@ def to_dict(normalizer: Normalizer) -> dict[str, Any]:
         "scale": np.asarray(normalizer.scale, np.float64).tolist(),
         "low": normalizer.low,
         "high": normalizer.high,
+        "indices": [[name, list(bands)] for name, bands in normalizer.indices],
     }
 
 
@@ -210,6 +234,7 @@ def from_dict(values: Mapping[str, Any]) -> Normalizer:
         np.asarray(values["scale"], np.float32),
         values["low"],
         values["high"],
+        tuple((name, tuple(bands)) for name, bands in values.get("indices", ())),
     )
 
 

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from minenet.ops.normalize import Normalizer
 from minenet.train import accumulate as accumulate_
+from minenet.train import heads as heads_
 from minenet.train import optimizer as optimizer_
 from minenet.train import plateau, sharding
 from minenet.train import state as state_
@@ -79,6 +80,7 @@ def fit(
     patience: int | None = None,
     ema_decay: float = 0.0,
     accumulate: int = 1,
+    heads: Mapping[str, heads_.Head] | None = None,
     mesh: Mesh | None = None,
 ) -> FitResult:
     """Trains `model`, or goes on with the training that `workdir` holds.
@@ -89,7 +91,7 @@ def fit(
     Args:
         workdir: For checkpoints/, metrics.jsonl and tensorboard/.
         model: As `models.build` returns it.
-        num_bands: `C`.
+        num_bands: Channels of a normalised image: bands and indices.
         chip: `(height, width)` of a sample.
         task: What `K` means.
         train_batches: Step → this process's batches from there on.
@@ -105,6 +107,7 @@ def fit(
         patience: Validations without a better score before it stops, or None.
         ema_decay: Of the average of parameters that is validated and kept; 0 for none.
         accumulate: Parts of a batch that pass through the model one by one.
+        heads: What the model's further heads are to find, by their names.
         mesh: Over all devices if None.
 
     Raises:
@@ -134,6 +137,7 @@ def fit(
             augment=augment,
             seed=seed,
             ema_decay=ema_decay,
+            heads=heads,
             freeze=built.freeze,
             accumulate=accumulate,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,6 +12,7 @@ import optax
 from minenet import metrics
 from minenet.ops import normalize
 from minenet.train import accumulate as accumulate_
+from minenet.train import heads as heads_
 from minenet.train import paths
 from minenet.train.state import State
 
@@ -33,6 +34,7 @@ def train_step(
     augment: Callable[..., Batch] | None,
     seed: int,
     ema_decay: float,
+    heads: Mapping[str, heads_.Head] | None = None,
     freeze: Sequence[str] = (),
     accumulate: int = 1,
 ) -> tuple[State, dict[str, jax.Array]]:
@@ -51,32 +53,38 @@ def train_step(
         augment: `(keys [B], batch) -> batch`, or None.
         seed: Of the training.
         ema_decay: Of the average; in the first steps it is smaller.
+        heads: What the model's further heads are to find; deep supervision needs none.
         freeze: Patterns of parameters that get no gradient; see `paths`.
         accumulate: Parts of the batch that pass through the model one by one.
     """
     key = jax.random.fold_in(jax.random.key(seed), state.step)
+    present = normalize.present(batch["image"], normalizer)
     batch = {**batch, "image": normalize.apply(batch["image"], normalizer)}
     if augment is not None:
+        batch["present"] = present
         keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(batch["index"])
         batch = augment(keys, batch)
+
+    of_maps = heads_.objective(loss, heads or {})
 
     def objective(params: Any) -> tuple[jax.Array, Any]:
         params = paths.halt(params, freeze)
 
         def part(stats: Any, image: jax.Array, key: jax.Array) -> tuple[Any, Any]:
-            logits, updated = apply(
+            maps, updated = apply(
                 {"params": params, "batch_stats": stats},
                 image,
                 train=True,
+                auxiliary=True,
                 rngs={"dropout": key},
                 mutable=["batch_stats"],
             )
-            return logits, updated.get("batch_stats", stats)
+            return maps, updated.get("batch_stats", stats)
 
-        logits, batch_stats = accumulate_.forward(
+        maps, batch_stats = accumulate_.forward(
             part, state.batch_stats, batch["image"], key=key, parts=accumulate
         )
-        return loss(logits, batch["target"], batch["weight"]), batch_stats
+        return of_maps(*maps, batch), batch_stats
 
     (value, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(
         state.params

@@ -1,0 +1,143 @@
+"""The published runs: their networks in full size, and each as a whole, narrowed."""
+
+import importlib
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import rasterio
+
+from launch import settings
+from minenet import models
+from minenet.train import report
+from tests import tiles
+from tests.test_launcher import launch
+
+PLANET = ("blue", "green", "red", "nir")
+LANDSAT = (*PLANET, "swir1", "swir2", "thermal")
+
+# Configuration, its argument, bands of each folder, channels, published parameters.
+RUNS = [
+    ("surface_mines", "plain", [12], 12, 125_837_713),
+    ("surface_mines", "deepsense", [12], 12, 2_179_617),
+    ("asm_fusion", "late", [2, 4], 9, 77_688_617),
+    ("asm_fusion", "early", [2, 4], 9, 24_455_185),
+    ("asm_fusion", "planet", [4], 7, 24_562_904),
+    ("asm_fusion", "s1", [2], 2, 24_547_224),
+    ("mining_net", "base64", [7], 7, 31_045_825),
+    ("mining_net", "base64_depth2", [7], 7, 1_867_713),
+    ("mining_net", "base128", [7], 7, 497_469_825),
+    ("deforestation", "large", [3], 3, 124_424_995),
+    ("deforestation", "full_scale", [3], 3, 15_369_395),
+    ("buildings", "crowdai", [3], 3, 44_645),
+    ("buildings", "dstl", [16], 16, 7_862_177),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "folders", "channels", "parameters"),
+    RUNS,
+    ids=[f"{name}:{argument}" for name, argument, *_ in RUNS],
+)
+def test_a_run_has_the_network_of_its_source(
+    name, argument, folders, channels, parameters
+):
+    config = importlib.import_module(f"configs.{name}").get_config(argument)
+    found = settings.resolve(config.to_dict())
+    assert sum(folders) + len(found["indices"]) == channels
+    options, classes = dict(found["model"]), found["data"]["classes"]
+    model = models.build(options.pop("name"), num_classes=len(classes), **options)
+    # As many rows as the most poolings need.
+    image = jax.ShapeDtypeStruct((1, 128, 128, channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    counted = {"params"} if argument not in ("deepsense", "dstl") else {*variables}
+    leaves = jax.tree.leaves({kind: variables[kind] for kind in counted})
+    assert sum(leaf.size for leaf in leaves) == parameters
+
+
+@pytest.mark.parametrize(
+    "name", ["surface_mines", "asm_fusion", "mining_net", "deforestation", "buildings"]
+)
+def test_an_argument_that_a_configuration_lacks_is_named(name):
+    with pytest.raises(ValueError, match=rf"{name}.py:huge: expected one of .*\w"):
+        importlib.import_module(f"configs.{name}").get_config("huge")
+
+
+ENCODER = {"encoder": "resnet18", "encoder_width": 4, "decoder_widths": (4,) * 5}
+FUSION = [("vv", "vh"), PLANET]
+# Configuration with its argument, the bands of each folder, and what makes it small.
+WHOLE = [
+    ("surface_mines:plain", [12], {"widths": (2,) * 8}),
+    ("asm_fusion:late", FUSION, ENCODER),
+    ("mining_net:base64", [LANDSAT], {"widths": (4, 6, 8)}),
+    ("deforestation:large", [3], {"widths": (4, 6, 8)}),
+    ("buildings:crowdai", [3], {"width": 4, "dilations": (1, 2, 4)}),
+    ("surface_mines:deepsense", [12], {"width": 4}),
+    ("asm_fusion:early", FUSION, ENCODER),
+    ("asm_fusion:planet", [PLANET], ENCODER),
+    ("asm_fusion:s1", [("vv", "vh")], ENCODER),
+    ("deforestation:full_scale", [3], {"widths": (4, 6, 8)}),
+    ("buildings:dstl", [16], {"widths": (4, 6, 8)}),
+    ("flood_fusion:dropout", [1, 3], ENCODER),
+    ("flood_fusion:s2", [1, 3], ENCODER),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "small"),
+    [
+        pytest.param(*run, id=run[0], marks=[pytest.mark.slow] if i >= 5 else [])
+        for i, run in enumerate(WHOLE)
+    ],
+)
+def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, small):
+    config = importlib.import_module(f"configs.{name.partition(':')[0]}")
+    values = [*(config.get_config().data["values"] or {0: 0, 1: 1})][1:]
+    for i in range(6):
+        place = {"transform": tiles.at(x_m=200_000 * i)}  # each a block of its own
+        for k, bands in enumerate(folders):
+            count = bands if isinstance(bands, int) else len(bands)
+            image = np.random.default_rng([i, k]).normal(0.5, 0.2, (128, 128, count))
+            names = None if isinstance(bands, int) else bands
+            path = tmp_path / f"{k}/site_{i}.tif"
+            tiles.save(path, image.astype(np.float32), names=names, **place)
+        labels = tiles.mask(128, 128, seed=i) * np.uint8(values[i % len(values)])
+        tiles.save(tmp_path / f"gt/site_{i}.tif", labels, **place)
+    workdir = tmp_path / "run"
+    images = tuple(str(tmp_path / str(k)) for k in range(len(folders)))
+    changes = {
+        "data.images": images if len(images) > 1 else images[0],
+        "data.masks": tmp_path / "gt",
+        "data.chip_size": 128,
+        "data.stride": 128,
+        "data.split.shares": (0.4, 0.3, 0.3),
+        "train.steps": 3,
+        "train.batch_size": 2,
+        "train.evaluate_every": 3,
+        "predict.window": 128,
+        "predict.batch_size": 2,
+        **{f"model.{option}": value for option, value in small.items()},
+    }
+    done = launch(
+        "--mode=run",
+        f"--config=configs/{name.replace(':', '.py:')}",
+        f"--workdir={workdir}",
+        *(f"--config.{key}={value}" for key, value in changes.items()),
+        # Half of the time would go into making code fast that runs three times.
+        XLA_FLAGS="--xla_backend_optimization_level=0",
+    )
+    assert done.returncode == 0, done.stderr
+    (entry,) = (e for e in report.read(workdir / "metrics.jsonl"))
+    assert entry["step"] == 3 and math.isfinite(entry["validation_loss"])
+    scores = json.loads((workdir / "evaluation.json").read_text())["classes"]
+    assert all(each["pixels"] > 0 for each in scores.values())
+    maps = sorted((workdir / "predictions").glob("*_probability.tif"))
+    assert maps
+    for path in maps:
+        with rasterio.open(path) as file:
+            probability = file.read()
+        assert probability.shape == (len(scores), 128, 128)
+        assert ((probability >= 0) & (probability <= 1)).all()
