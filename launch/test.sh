@@ -7,4 +7,4 @@ environment "test${MINENET_EXTRAS:+,$MINENET_EXTRAS}"
 cd "$ROOT"
 "$VENV/bin/python" -m ruff check .
 "$VENV/bin/python" -m ruff format --check .
-exec "$VENV/bin/python" -m pytest "$@"
+exec "$VENV/bin/python" -m pytest -n 2 --dist loadfile "$@"

@@ -34,10 +34,12 @@ def test_the_flag_says_what_the_image_shows():
     raw = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
     raw[0, ..., 1] = np.nan
     raw[1, 0] = np.nan
-    flag = normalize.present(raw)
+    plain = normalize.zscore([0.0] * 3, [1.0] * 3)
+    flag = normalize.present(raw, plain)
     np.testing.assert_array_equal(flag, [[1, 0, 1], [1, 1, 1]])
-    np.testing.assert_array_equal(jax.vmap(normalize.present)(raw), flag)
-    image = normalize.apply(raw, normalize.zscore([0.0] * 3, [1.0] * 3))
+    each = jax.vmap(lambda x: normalize.present(x, plain))(raw)
+    np.testing.assert_array_equal(each, flag)
+    image = normalize.apply(raw, plain)
     weight = jnp.ones((2, 4, 4))
     whole = {"image": image, "weight": weight, "present": flag}
     keys = jax.random.split(jax.random.key(0), 2)

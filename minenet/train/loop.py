@@ -127,12 +127,16 @@ def fit(
         ema=ema_decay > 0,
     )
     abstract = state_.abstract(mesh, make)
-    shared = {"apply": model.apply, "loss": loss, "normalizer": normalizer}
+    shared = {"loss": loss, "normalizer": normalizer}
+    apply = model.apply
+    if heads or getattr(model, "deep_supervision", 0):
+        apply = functools.partial(apply, auxiliary=True)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     train_step = jax.jit(
         functools.partial(
             step_.train_step,
             **shared,
+            apply=apply,
             optimizer=built,
             augment=augment,
             seed=seed,
@@ -145,7 +149,7 @@ def fit(
         out_shardings=(places, sharding.replicated(mesh)),
     )
     eval_step = jax.jit(
-        functools.partial(step_.eval_step, **shared, task=task),
+        functools.partial(step_.eval_step, **shared, apply=model.apply, task=task),
         out_shardings=sharding.replicated(mesh),
     )
     observe = built.observe and jax.jit(built.observe, out_shardings=places.opt_state)

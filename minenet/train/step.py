@@ -46,7 +46,7 @@ def train_step(
     Args:
         state: Of the training.
         batch: The global batch, in raster units.
-        apply: The model's.
+        apply: The model's; gives logits, or a pair of them and further maps by name.
         loss: `(logits, target, weight) -> scalar`.
         optimizer: As `optimizer.build` returns it.
         normalizer: Of the image.
@@ -75,10 +75,10 @@ def train_step(
                 {"params": params, "batch_stats": stats},
                 image,
                 train=True,
-                auxiliary=True,
                 rngs={"dropout": key},
                 mutable=["batch_stats"],
             )
+            maps = maps if isinstance(maps, tuple) else (maps, {})
             return maps, updated.get("batch_stats", stats)
 
         maps, batch_stats = accumulate_.forward(
