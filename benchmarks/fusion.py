@@ -3,9 +3,9 @@
     python -m benchmarks.fusion PATH/ombria_s1s2_flood
     python -m benchmarks.fusion PATH/ombria_s1s2_flood --seeds=0 --runs=runs/fusion
 
-Four runs of `configs/flood_fusion.py` a seed, each trained and scored by the launcher as
-anyone would; the one with sensor dropout is scored three times. A seed decides the split,
-the parameters and all draws.
+Four runs of `configs/flood_fusion.py` a seed, each trained and scored by the launcher
+as anyone would; the one with sensor dropout is scored three times. A seed decides the
+split, the parameters and all draws.
 """
 
 from __future__ import annotations
