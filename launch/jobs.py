@@ -23,7 +23,7 @@ from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
-from minenet.ops import augment, indices, normalize
+from minenet.ops import augment, indices, normalize, normalizers
 from minenet.train import heads, loop, report, sharding
 from minenet.types import InputError
 
@@ -99,7 +99,7 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         batch_size=options["batch_size"],
         **share,
     )
-    normalizer = normalize.from_statistics(settings["normalize"], ready.statistics)
+    normalizer = normalizers.from_statistics(settings["normalize"], ready.statistics)
     derived = indices.choose(settings["indices"], ready.bands)
     normalizer = normalizer._replace(indices=derived)
     further = heads.build(settings["auxiliary"], num_classes=len(ready.classes))
@@ -239,7 +239,8 @@ def _augment(
 ) -> Callable[..., Any]:
     """Returns the augmentation; other normalisers join the images' own."""
     others = [
-        normalize.from_statistics(kind, statistics) for kind in settings["normalizers"]
+        normalizers.from_statistics(kind, statistics)
+        for kind in settings["normalizers"]
     ]
     drawn = (normalizer, *others) if others else ()
     return augment.batch(**settings | {"normalizers": drawn})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax.test_util import check_grads
 
-from minenet.ops import indices, normalize
+from minenet.ops import indices, normalize, normalizers
 from minenet.types import InputError
 
 STATISTICS = {
@@ -18,7 +18,7 @@ STATISTICS = {
         {"mean": -3.0, "std": 0.5, "min": -6.0, "max": -2.0, "p2": -5.0, "p98": -2.5},
     ]
 }
-KINDS = [*normalize.KINDS, 100.0, "10000", (10.0, 2.0)]
+KINDS = [*normalizers.KINDS, 100.0, "10000", (10.0, 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ KINDS = [*normalize.KINDS, 100.0, "10000", (10.0, 2.0)]
     ],
 )
 def test_each_kind_by_hand(kind, raw, expected):
-    made = normalize.from_statistics(kind, STATISTICS)
+    made = normalizers.from_statistics(kind, STATISTICS)
     np.testing.assert_allclose(normalize.apply(np.array(raw), made), expected, 1e-6)
 
 
@@ -50,7 +50,7 @@ def test_each_kind_by_hand(kind, raw, expected):
     )
 )
 def test_the_result_is_finite_and_zero_where_invalid(kind, image):
-    made = normalize.from_statistics(kind, STATISTICS)
+    made = normalizers.from_statistics(kind, STATISTICS)
     result = np.asarray(normalize.apply(image, made))
     assert np.isfinite(result).all() and result.dtype == np.float32
     assert (result[~np.isfinite(image)] == 0).all()
@@ -62,7 +62,7 @@ def test_the_result_is_finite_and_zero_where_invalid(kind, image):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_json_round_trip_is_exact(kind):
-    made = normalize.from_statistics(kind, STATISTICS)
+    made = normalizers.from_statistics(kind, STATISTICS)
     back = normalize.from_dict(json.loads(json.dumps(normalize.to_dict(made))))
     for one, other in zip(made, back, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -84,11 +84,11 @@ def test_any_dtype_of_a_raster(dtype):
     np.testing.assert_allclose(result, [[0.03, 1.0]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", normalize.KINDS)
+@pytest.mark.parametrize("kind", normalizers.KINDS)
 def test_constant_and_empty_bands_become_zero(kind):
     same = dict.fromkeys(("mean", "min", "max", "p2", "p98"), 7.0) | {"std": 0.0}
     empty = dict.fromkeys(same, None)
-    made = normalize.from_statistics(kind, {"bands": [same, empty]})
+    made = normalizers.from_statistics(kind, {"bands": [same, empty]})
     result = normalize.apply(np.array([[7.0, np.nan]]), made)
     np.testing.assert_array_equal(result, [[0.0, 0.0]])
 
@@ -97,7 +97,7 @@ def test_constant_and_empty_bands_become_zero(kind):
 def test_jit_is_eager_is_vmap(kind):
     image = np.random.default_rng(0).normal(0, 9, (4, 5, 6, 2)).astype(np.float32)
     image[0, 0] = np.nan
-    made = normalize.from_statistics(kind, STATISTICS)
+    made = normalizers.from_statistics(kind, STATISTICS)
     with jax.numpy_rank_promotion("raise"):
         eager = normalize.apply(image, made)
         jitted = jax.jit(normalize.apply)(image, made)
@@ -107,7 +107,7 @@ def test_jit_is_eager_is_vmap(kind):
 
 
 def test_gradients_are_right_and_none_comes_through_nan():
-    made = normalize.from_statistics("zscore", STATISTICS)
+    made = normalizers.from_statistics("zscore", STATISTICS)
     image = jnp.array([[4.0, -2.0], [jnp.nan, 1.0]])
     gradient = jax.grad(lambda x: (normalize.apply(x, made) ** 2).sum())(image)
     assert gradient[1, 0] == 0 and jnp.isfinite(gradient).all()
@@ -140,29 +140,29 @@ def test_one_map_for_all_bands_is_that_of_their_pixels_together():
     ]
     empty = dict.fromkeys(("mean", "std", "min", "max", "p2", "p98")) | {"count": 0}
     statistics, together = {"bands": [*bands, empty]}, np.concatenate([one, other])
-    made = normalize.from_statistics("global_zscore", statistics)
+    made = normalizers.from_statistics("global_zscore", statistics)
     np.testing.assert_allclose(made.offset, [together.mean()] * 3, rtol=1e-6)
     np.testing.assert_allclose(made.scale, [together.std()] * 3, rtol=1e-6)
-    made = normalize.from_statistics("global_minmax", statistics)
+    made = normalizers.from_statistics("global_minmax", statistics)
     np.testing.assert_allclose(made.offset, [together.min()] * 3, rtol=1e-6)
     np.testing.assert_allclose(made.scale, [np.ptp(together)] * 3, rtol=1e-6)
-    made = normalize.from_statistics("global_percentile", statistics)
+    made = normalizers.from_statistics("global_percentile", statistics)
     np.testing.assert_allclose(made.offset, [bands[1]["p2"]] * 3, rtol=1e-6)
     np.testing.assert_allclose(
         made.scale, [bands[0]["p98"] - bands[1]["p2"]] * 3, rtol=1e-6
     )
-    nothing = normalize.from_statistics("global_zscore", {"bands": [empty]})
+    nothing = normalizers.from_statistics("global_zscore", {"bands": [empty]})
     np.testing.assert_array_equal(nothing.scale, [1.0])
 
 
 def test_published_numbers_serve_all_bands_or_each():
-    made = normalize.from_statistics(PUBLISHED, STATISTICS)
+    made = normalizers.from_statistics(PUBLISHED, STATISTICS)
     assert made.low == 0 and made.high == 1
     np.testing.assert_allclose(
         normalize.apply(np.array([206.5, 3770.5]), made), [0, 1], atol=1e-6
     )
     each = {"kind": "zscore", "mean": [1.0, 2.0], "std": [3.0, 4.0]}
-    made = normalize.from_statistics(each, STATISTICS)
+    made = normalizers.from_statistics(each, STATISTICS)
     np.testing.assert_array_equal(made.offset, [1, 2])
     np.testing.assert_array_equal(made.scale, [3, 4])
 
@@ -172,8 +172,8 @@ def test_to_convert_is_to_normalise_anew():
     raw[0, 0] = np.nan
     for old in ("zscore", "minmax", 100.0):
         for new in KINDS:
-            first = normalize.from_statistics(old, STATISTICS)
-            second = normalize.from_statistics(new, STATISTICS)
+            first = normalizers.from_statistics(old, STATISTICS)
+            second = normalizers.from_statistics(new, STATISTICS)
             made = normalize.convert(normalize.apply(raw, first), first, second)
             np.testing.assert_allclose(made, normalize.apply(raw, second), atol=1e-5)
 
@@ -219,17 +219,17 @@ def test_indices_follow_the_bands_as_they_were_before():
 )
 def test_published_numbers_that_do_not_fit_are_named(kind, message):
     with pytest.raises(InputError, match=message):
-        normalize.from_statistics(kind, STATISTICS)
+        normalizers.from_statistics(kind, STATISTICS)
 
 
 def test_errors_name_what_is_wrong():
     with pytest.raises(InputError, match="'zcore'.*zscore, percentile, minmax"):
-        normalize.from_statistics("zcore", STATISTICS)
+        normalizers.from_statistics("zcore", STATISTICS)
     with pytest.raises(InputError, match="normalize=0: .* positive"):
-        normalize.from_statistics(0, STATISTICS)
+        normalizers.from_statistics(0, STATISTICS)
     with pytest.raises(InputError, match="normalize=nan: .* positive"):
-        normalize.from_statistics("nan", STATISTICS)
+        normalizers.from_statistics("nan", STATISTICS)
     with pytest.raises(InputError, match="3 scales for 2 bands"):
-        normalize.from_statistics((1.0, 2.0, 3.0), STATISTICS)
+        normalizers.from_statistics((1.0, 2.0, 3.0), STATISTICS)
     with pytest.raises(ValueError, match=r"shape=\(4, 4, 3\).*2 bands"):
         normalize.apply(np.zeros((4, 4, 3)), normalize.fixed(1.0, num_bands=2))
