@@ -10,11 +10,13 @@ Score:    as good as the outlines are.
 from ml_collections import ConfigDict, config_dict
 
 
-def get_config(model: str = "unet") -> ConfigDict:
+def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     """Returns the locked defaults; a `None` is chosen by the code, or absent.
 
-    `configs/default.py:NAME` has the options of the model NAME in their place.
+    `configs/default.py:MODEL` or `configs/default.py:MODEL,LOSS` has the options of
+    these in their place.
     """
+    model, _, loss = names.partition(",")
     config = ConfigDict()
     config.seed = 0
 
@@ -106,6 +108,10 @@ def get_config(model: str = "unet") -> ConfigDict:
 
     config.loss = ConfigDict()
     config.loss.name = "bce_dice"
+    if loss not in ("", "bce_dice"):
+        from minenet import losses
+
+        config.loss = ConfigDict({"name": loss, **losses.defaults(loss)})
 
     # Further heads, by what their loss counts beside that of the classes; 0: none.
     config.auxiliary = ConfigDict()

@@ -109,7 +109,10 @@ def _parse(arguments: list[str]) -> list[str]:
         raise InputError(f"{message} (--help lists the flags)") from error
     except (AttributeError, KeyError) as error:  # an override of a key that is not
         settings_.check_overrides(arguments)
-        raise InputError(f"--config: {error}") from error
+        raise InputError(
+            f"--config: {error}; --config=configs/default.py:MODEL,LOSS has the options "
+            "of a model and of a loss"
+        ) from error
     except OSError as error:
         raise _unreadable(arguments, error) from error
 

@@ -16,9 +16,11 @@ from launch import settings
 
 def get_config(workdir: str) -> ConfigDict:
     """Returns the configuration that `workdir` was begun with."""
-    config = default.get_config()
+    config, held = default.get_config(), _tuples(settings.read(Path(workdir)))
     with config.unlocked():
-        config.update(_tuples(settings.read(Path(workdir))))
+        for section in settings.OPEN:  # with the keys of what it names, not of another
+            config[section] = ConfigDict(held.pop(section))
+        config.update(held)
     return config
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from launch import settings
-from minenet import models
+from configs import default
+from launch import settings, stored
+from minenet import losses, models
 from minenet.train import report
 from tests import tiles
 from tests.test_launcher import launch
@@ -56,6 +57,34 @@ def test_a_run_has_the_network_of_its_source(
     counted = {"params"} if argument not in ("deepsense", "dstl") else {*variables}
     leaves = jax.tree.leaves({kind: variables[kind] for kind in counted})
     assert sum(leaf.size for leaf in leaves) == parameters
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in RUNS}))
+def test_a_run_keeps_its_own_configuration(name, tmp_path):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    found = settings.resolve(config.to_dict())
+    settings.claim(tmp_path, found)
+    again = settings.resolve(stored.get_config(str(tmp_path)).to_dict())
+    assert settings.claim(tmp_path, again) == []
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_the_defaults_take_any_network(name):
+    options = default.get_config(name).model.to_dict()
+    built = models.build(options.pop("name"), num_classes=2, **options)
+    assert built == models.build(name, num_classes=2)
+
+
+@pytest.mark.parametrize("name", [*losses.names(), "dice+focal"])
+def test_the_defaults_take_any_loss(name):
+    options = default.get_config(f"unet,{name}").loss.to_dict()
+    task = "exclusive" if "cross_entropy" in name else "binary"
+    loss = losses.build(options.pop("name"), task=task, **options)
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(1, 8, 8, 2)).astype(np.float32)
+    target = np.eye(2, dtype=np.float32)[draw.integers(0, 2, (1, 8, 8))]
+    plain = losses.build(name, task=task)
+    np.testing.assert_array_equal(loss(logits, target), plain(logits, target))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from minenet.losses.overlap import (
     log_cosh_dice,
     mcc,
 )
-from minenet.losses.registry import build, names
+from minenet.losses.registry import build, defaults, names
 from minenet.losses.robust import bootstrapped, generalised_cross_entropy
 from minenet.losses.skeleton import cldice
 from minenet.losses.sums import (
@@ -51,6 +51,7 @@ __all__ = [
     "combine",
     "cross_entropy",
     "deep_supervision",
+    "defaults",
     "dice",
     "distance_error",
     "focal",

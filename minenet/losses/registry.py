@@ -74,6 +74,25 @@ def names() -> tuple[str, ...]:
     return (*_TERMS, *_SUMS)
 
 
+def defaults(name: str) -> dict[str, Any]:
+    """Returns the options of the loss `name`, with their defaults.
+
+    Raises:
+        InputError: If there is no such loss.
+
+    >>> defaults("bce+focal")
+    {'factors': (1.0, 1.0), 'positive_weight': 1.0, 'alpha': 0.25, 'gamma': 2.0}
+    """
+    parts = _parts(name)
+    found = {"factors": (1.0,) * len(parts)} if len(parts) > 1 else {}
+    for part in parts:
+        parameters = inspect.signature(_TERMS[part]).parameters
+        found |= {
+            option: parameters[option].default for option in _options(_TERMS[part])
+        }
+    return found
+
+
 def build(
     name: str, *, task: Task, factors: Sequence[float] | None = None, **options: Any
 ) -> Loss:
@@ -94,13 +113,7 @@ def build(
     """
     if task not in ("binary", "exclusive", "multilabel"):
         raise ValueError(f"task={task!r}: must be binary, exclusive or multilabel")
-    parts = _SUMS.get(name, name).split("+")
-    for part in parts:
-        if part not in _TERMS:
-            raise InputError(
-                f"loss.name={name!r}: no such loss; the nearest is "
-                f"{_nearest(part, names())!r} of {', '.join(names())}"
-            )
+    parts = _parts(name)
     if len(parts) == 1:
         options |= {} if factors is None else {"factors": tuple(factors)}
         factors = (1.0,)
@@ -133,6 +146,17 @@ def build(
             own["activation"] = "softmax" if task == "exclusive" else "sigmoid"
         terms.append((factor, functools.partial(_TERMS[part], **own)))
     return combine(*terms) if len(terms) > 1 else terms[0][1]
+
+
+def _parts(name: str) -> list[str]:
+    parts = _SUMS.get(name, name).split("+")
+    for part in parts:
+        if part not in _TERMS:
+            raise InputError(
+                f"loss.name={name!r}: no such loss; the nearest is "
+                f"{_nearest(part, names())!r} of {', '.join(names())}"
+            )
+    return parts
 
 
 def _first(name: str) -> str:
