@@ -110,7 +110,7 @@ def _parse(arguments: list[str]) -> list[str]:
     except (AttributeError, KeyError) as error:  # an override of a key that is not
         settings_.check_overrides(arguments)
         raise InputError(
-            f"--config: {error}; --config=configs/default.py:MODEL,LOSS has the options "
+            f"--config: {error}; --config=configs/default.py:MODEL,LOSS has options "
             "of a model and of a loss"
         ) from error
     except OSError as error:
