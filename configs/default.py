@@ -106,6 +106,14 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
 
         config.model = ConfigDict({"name": model, **models.defaults(model)})
 
+    # Where training begins, in place of random weights: a file of PyTorch weights for
+    # an encoder or a whole network, and for each stream of late_fusion the bundle of a
+    # model of its own, "runs/s1/model".
+    config.start = ConfigDict()
+    config.start.weights = config_dict.placeholder(str)
+    config.start.parts = ("encoder", "decoder", "segmentation_head")  # to take of it
+    config.start.streams = ()
+
     config.loss = ConfigDict()
     config.loss.name = "bce_dice"
     if loss not in ("", "bce_dice"):

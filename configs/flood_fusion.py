@@ -29,26 +29,25 @@ def get_config(sensors: str = "fusion") -> ConfigDict:
     config.data.values = {0: 0, 255: 1}
     config.data.classes = ("flood",)
     config.data.split.shares = (0.6, 0.15, 0.25)
-    config.data.chip_size = 256
-    config.data.stride = 256
+    config.data.chip_size = 128
+    config.data.stride = 128
     config.sampling.positive_share = 0.0
     config.augment.brightness = 0.2
     config.augment.contrast = 0.2
     config.augment.zoom = 0.2
     config.model.encoder = "resnet18"
     config.model.encoder_width = 16
+    config.model.decoder_widths = (16, 16, 32, 64, 128)
     if both:
         config.model.streams = STREAMS[sensors]
         config.model.full_resolution = True
-        config.model.decoder_widths = (16, 16, 32, 64, 128)
         config.model.sensor_dropout = 0.5 if sensors == "dropout" else 0.0
     else:
         config.data.bands = tuple(band + 1 for band in STREAMS[sensors])
-        config.model.decoder_widths = (16, 16, 32, 64, 128)
     config.optimizer.learning_rate = 1e-3
-    config.train.steps = 300
-    config.train.batch_size = 8
-    config.train.evaluate_every = 50
+    config.train.steps = 200
+    config.train.batch_size = 16
+    config.train.evaluate_every = 40
     config.predict.window = 256
     config.predict.overlap = 0.0
     config.predict.tta = True

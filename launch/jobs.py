@@ -12,8 +12,8 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
+from launch import arguments, tables
 from launch import settings as settings_
-from launch import tables
 from minenet import losses, models
 from minenet.assess import evaluate as evaluate_
 from minenet.assess import figures
@@ -23,7 +23,6 @@ from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
-from minenet.ops import augment, indices, normalize, normalizers
 from minenet.train import heads, loop, report, sharding
 from minenet.types import InputError
 
@@ -80,7 +79,7 @@ def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
 def train(workdir: Path, settings: Settings, **_: Any) -> None:
     """Trains to the best validation IoU and writes the bundle `model/`."""
     ready = prepared.load(workdir / "data")
-    options, optimizer = dict(settings["train"]), _given(settings["optimizer"])
+    options, optimizer = dict(settings["train"]), arguments.given(settings["optimizer"])
     if options.pop("bfloat16"):
         settings = settings | {"model": settings["model"] | {"dtype": "bfloat16"}}
     share = {
@@ -99,9 +98,7 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         batch_size=options["batch_size"],
         **share,
     )
-    normalizer = normalizers.from_statistics(settings["normalize"], ready.statistics)
-    derived = indices.choose(settings["indices"], ready.bands)
-    normalizer = normalizer._replace(indices=derived)
+    normalizer = arguments.normalizer(settings, ready)
     further = heads.build(settings["auxiliary"], num_classes=len(ready.classes))
     if further:
         maps = tuple((name, head.channels) for name, head in further.items())
@@ -110,17 +107,18 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
     result = loop.fit(
         workdir,
         model=models.build(model.pop("name"), num_classes=len(ready.classes), **model),
-        num_bands=len(ready.bands) + len(derived),
+        num_bands=len(ready.bands) + len(normalizer.indices),
         chip=(ready.chip_size, ready.chip_size),
         task=ready.task,
         train_batches=functools.partial(pipeline.batches, chips_),
         validation=lambda: held_out,
         normalizer=normalizer,
-        augment=_augment(settings["augment"], normalizer, ready.statistics),
+        augment=arguments.augmentation(settings["augment"], normalizer, ready),
         loss=losses.build(loss.pop("name"), task=ready.task, **loss),
         accumulate=optimizer.pop("accumulate", 1),
         optimizer=optimizer,
         heads=further,
+        begin=functools.partial(arguments.begin, settings["start"]),
         seed=settings["seed"],
         mesh=sharding.mesh(**settings["mesh"]),
         **options | {"patience": options["patience"] or None},
@@ -145,10 +143,10 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         )
         counts = evaluate_.count(
             bundle,
-            _predictor(bundle, settings),
+            arguments.predictor(bundle, settings),
             ready,
             "validation",
-            **_tiling(settings),
+            **arguments.tiling(settings),
         )
         threshold = evaluate_.choose_threshold(counts)
         bundle_.save(
@@ -165,10 +163,12 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
     """Scores the bundle on the test split."""
 
     def work() -> None:
-        bundle = _bundle(workdir, settings)
+        bundle = arguments.bundle(workdir, settings)
         ready = prepared.load(workdir / "data")
-        predictor = _predictor(bundle, settings)
-        counts = evaluate_.count(bundle, predictor, ready, "test", **_tiling(settings))
+        predictor = arguments.predictor(bundle, settings)
+        counts = evaluate_.count(
+            bundle, predictor, ready, "test", **arguments.tiling(settings)
+        )
         result = evaluate_.report(bundle, counts, split="test")
         result["missing_bands"] = list(settings["predict"]["missing"])
         figures.precision_recall(
@@ -197,7 +197,7 @@ def predict(
     """Maps scenes; those of the test split where none is named."""
 
     def work() -> None:
-        bundle = _bundle(workdir, settings)
+        bundle = arguments.bundle(workdir, settings)
         images = [_images(scene) for scene in scenes] or _test_scenes(workdir)
         stems = [Path(each[0]).stem for each in images]
         twice = next((stem for stem in stems if stems.count(stem) > 1), None)
@@ -209,12 +209,12 @@ def predict(
         # A scene that cannot be used is told before hours go into the others.
         for each in images:
             scene_.open_scene(bundle, each)
-        predictor = _predictor(bundle, settings)
+        predictor = arguments.predictor(bundle, settings)
         folder = Path(out).absolute() if out else workdir / "predictions"
         area = {key: settings["predict"][key] for key in ("min_area_m2", "simplify_m")}
         for each in images:
             maps = scene_.predict_scene(
-                bundle, predictor, each, folder, **_tiling(settings), **area
+                bundle, predictor, each, folder, **arguments.tiling(settings), **area
             )
             tables.files(
                 probability=maps.probability,
@@ -225,50 +225,8 @@ def predict(
     _once(work)
 
 
-def _given(settings: Settings) -> Settings:
-    """Returns settings without what is left to the library's own default."""
-    return {
-        key: _given(value) if isinstance(value, dict) else value
-        for key, value in settings.items()
-        if value is not None
-    }
-
-
-def _augment(
-    settings: Settings, normalizer: normalize.Normalizer, statistics: dict[str, Any]
-) -> Callable[..., Any]:
-    """Returns the augmentation; other normalisers join the images' own."""
-    others = [
-        normalizers.from_statistics(kind, statistics)
-        for kind in settings["normalizers"]
-    ]
-    drawn = (normalizer, *others) if others else ()
-    return augment.batch(**settings | {"normalizers": drawn})
-
-
 PANELS, PANEL_PIXELS = 8, 4_000_000
 """Figures of single scenes: few enough to be looked at, of scenes that fit a page."""
-
-
-def _bundle(workdir: Path, settings: Settings) -> bundle_.Bundle:
-    """Returns the bundle; its maps say which bands it had to do without."""
-    bundle = bundle_.load(workdir / "model")
-    missing = settings["predict"]["missing"]
-    if missing:
-        origin = bundle.origin | {"missing_bands": ",".join(map(str, missing))}
-        bundle = dataclasses.replace(bundle, origin=origin)
-    return bundle
-
-
-def _predictor(bundle: bundle_.Bundle, settings: Settings) -> predict_.Predict:
-    options = settings["predict"]
-    return predict_.predictor(
-        bundle, **{key: options[key] for key in ("batch_size", "tta", "missing")}
-    )
-
-
-def _tiling(settings: Settings) -> dict[str, Any]:
-    return {key: settings["predict"][key] for key in ("window", "overlap")}
 
 
 def _images(scene: str) -> list[str]:
@@ -300,7 +258,10 @@ def _panels(
     for name in small[:PANELS]:
         opened = scene_.open_scene(bundle, found[name].images)
         probability = scene_.whole(
-            predictor, opened, num_classes=bundle.num_classes, **_tiling(settings)
+            predictor,
+            opened,
+            num_classes=bundle.num_classes,
+            **arguments.tiling(settings),
         )
         iou = result["scenes"][name][target]["iou"]
         score = "nothing to find" if iou is None else f"{target} IoU {iou:.3f}"

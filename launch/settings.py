@@ -13,7 +13,7 @@ from minenet.types import InputError
 
 DECIDES = (
     *("seed", "data", "sampling", "normalize", "indices", "augment"),
-    *("model", "loss", "auxiliary", "optimizer"),
+    *("model", "start", "loss", "auxiliary", "optimizer"),
 )
 """What a training run cannot change half-way: `resume` would not be the same run."""
 
@@ -71,6 +71,10 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     data.pop("root", None)
     for key in ("images", "masks", "polygons", "table"):
         data[key] = _absolute(data[key], root)
+    start = settings["start"]
+    settings["start"] = start | {
+        key: _absolute(start[key], root) for key in ("weights", "streams")
+    }
     return settings
 
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import rasterio
 from configs import default
 from launch import settings, stored
 from minenet import losses, models
+from minenet.infer import bundle
 from minenet.train import report
 from tests import tiles
 from tests.test_launcher import launch
@@ -115,14 +117,8 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "folders", "small"),
-    [
-        pytest.param(*run, id=run[0], marks=[pytest.mark.slow] if i >= 5 else [])
-        for i, run in enumerate(WHOLE)
-    ],
-)
-def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, small):
+def run(folder, name, folders, small, workdir, **further):
+    """Runs a configuration, narrowed, on six sites of noise."""
     config = importlib.import_module(f"configs.{name.partition(':')[0]}")
     values = [*(config.get_config().data["values"] or {0: 0, 1: 1})][1:]
     for i in range(6):
@@ -131,15 +127,14 @@ def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, sma
             count = bands if isinstance(bands, int) else len(bands)
             image = np.random.default_rng([i, k]).normal(0.5, 0.2, (128, 128, count))
             names = None if isinstance(bands, int) else bands
-            path = tmp_path / f"{k}/site_{i}.tif"
+            path = folder / f"{k}/site_{i}.tif"
             tiles.save(path, image.astype(np.float32), names=names, **place)
         labels = tiles.mask(128, 128, seed=i) * np.uint8(values[i % len(values)])
-        tiles.save(tmp_path / f"gt/site_{i}.tif", labels, **place)
-    workdir = tmp_path / "run"
-    images = tuple(str(tmp_path / str(k)) for k in range(len(folders)))
+        tiles.save(folder / f"gt/site_{i}.tif", labels, **place)
+    images = tuple(str(folder / str(k)) for k in range(len(folders)))
     changes = {
         "data.images": images if len(images) > 1 else images[0],
-        "data.masks": tmp_path / "gt",
+        "data.masks": folder / "gt",
         "data.chip_size": 128,
         "data.stride": 128,
         "data.split.shares": (0.4, 0.3, 0.3),
@@ -149,6 +144,7 @@ def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, sma
         "predict.window": 128,
         "predict.batch_size": 2,
         **{f"model.{option}": value for option, value in small.items()},
+        **further,
     }
     done = launch(
         "--mode=run",
@@ -159,7 +155,19 @@ def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, sma
         XLA_FLAGS="--xla_backend_optimization_level=0",
     )
     assert done.returncode == 0, done.stderr
-    (entry,) = (e for e in report.read(workdir / "metrics.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "small"),
+    [
+        pytest.param(*each, id=each[0], marks=[pytest.mark.slow] if i >= 5 else [])
+        for i, each in enumerate(WHOLE)
+    ],
+)
+def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, small):
+    workdir = tmp_path / "run"
+    run(tmp_path, name, folders, small, workdir)
+    (entry,) = report.read(workdir / "metrics.jsonl")
     assert entry["step"] == 3 and math.isfinite(entry["validation_loss"])
     scores = json.loads((workdir / "evaluation.json").read_text())["classes"]
     assert all(each["pixels"] > 0 for each in scores.values())
@@ -170,3 +178,25 @@ def test_a_published_run_works_from_rasters_to_maps(tmp_path, name, folders, sma
             probability = file.read()
         assert probability.shape == (len(scores), 128, 128)
         assert ((probability >= 0) & (probability <= 1)).all()
+
+
+@pytest.mark.slow
+def test_streams_start_from_runs_of_their_own(tmp_path):
+    still = {"optimizer.learning_rate": 1e-30}
+    for name, bands in (("s1", FUSION[0]), ("planet", FUSION[1])):
+        workdir = tmp_path / f"run_{name}"
+        run(tmp_path / name, f"asm_fusion:{name}", [bands], ENCODER, workdir)
+    folders = tuple(str(tmp_path / f"run_{name}/model") for name in ("s1", "planet"))
+    workdir = tmp_path / "run"
+    further = {"start.streams": folders, **still}
+    run(tmp_path / "late", "asm_fusion:late", FUSION, ENCODER, workdir, **further)
+    fused, *alone = (
+        bundle.load(Path(path)).variables["params"]
+        for path in (workdir / "model", *folders)
+    )
+    for stream, standalone in enumerate(alone):
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            fused[f"stream_{stream}"],
+            standalone["encoder"],
+        )

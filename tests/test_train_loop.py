@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from minenet import losses
-from minenet.train import report
+from minenet.train import report, sharding
 from minenet.types import InputError
 from tests import trainings
 
@@ -165,3 +165,23 @@ def test_a_checkpoint_that_cannot_fit_is_not_begun(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="needs up to .* MiB are free"):
             trainings.fit(tmp_path, steps=4)
     same(trainings.fit(tmp_path, steps=2).variables, first.variables)
+
+
+def test_it_begins_where_it_is_told_to_on_any_layout(tmp_path):
+    still = {"learning_rate": 1e-30, "weight_decay": 0.0, "warmup": 0.0}
+    first = trainings.fit(tmp_path / "first")
+    seen = []
+
+    def begin(variables):
+        seen.append(jax.tree.map(np.shape, variables))
+        return first.variables
+
+    options = {"optimizer": still, "steps": 2, "ema_decay": 0.5, "begin": begin}
+    cut = sharding.mesh(fsdp=2, devices=jax.devices()[:2])
+    for mesh in (sharding.mesh(devices=jax.devices()[:1]), cut):
+        found = trainings.fit(tmp_path / str(mesh.size), mesh=mesh, **options)
+        same(found.variables, first.variables)
+    assert seen == [jax.tree.map(np.shape, first.variables)] * 2
+    # What was begun goes on where it is, not where it should begin.
+    again = options | {"steps": 4, "begin": None}
+    same(trainings.fit(tmp_path / "1", **again).variables, first.variables)

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 from flax import linen as nn
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from minenet.ops.normalize import Normalizer
@@ -81,6 +80,7 @@ def fit(
     ema_decay: float = 0.0,
     accumulate: int = 1,
     heads: Mapping[str, heads_.Head] | None = None,
+    begin: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
     mesh: Mesh | None = None,
 ) -> FitResult:
     """Trains `model`, or goes on with the training that `workdir` holds.
@@ -108,6 +108,7 @@ def fit(
         ema_decay: Of the average of parameters that is validated and kept; 0 for none.
         accumulate: Parts of a batch that pass through the model one by one.
         heads: What the model's further heads are to find, by their names.
+        begin: Random variables, on the host → those to begin with; None for the same.
         mesh: Over all devices if None.
 
     Raises:
@@ -159,7 +160,7 @@ def fit(
             workdir,
             checkpoints,
             abstract,
-            make,
+            functools.partial(state_.born, make, abstract, begin),
             train_step=train_step,
             validate=functools.partial(
                 validation_.scores, eval_step, validation, mesh, task
@@ -182,7 +183,7 @@ def _run(
     workdir: Path,
     checkpoints: Checkpoints,
     abstract: state_.State,
-    make: Callable[[], state_.State],
+    first: Callable[[], state_.State],
     *,
     train_step: Callable[..., Any],
     validate: Callable[[Any], dict[str, float]],
@@ -196,7 +197,7 @@ def _run(
 ) -> FitResult:
     progress, start = _Progress(), checkpoints.latest()
     if start is None:
-        start, state = 0, state_.born(make, abstract)
+        start, state = 0, first()
     else:
         state, remembered = checkpoints.restore(start, abstract)
         progress = _Progress(**remembered)
@@ -248,7 +249,7 @@ def _run(
     best = checkpoints.best()
     kept = state if best == step else checkpoints.restore(best, abstract)[0]
     return FitResult(
-        variables=_on_host(kept.variables),
+        variables=sharding.on_host(kept.variables),
         step=best,
         score=progress.best_score,
         last_step=step,
@@ -286,10 +287,3 @@ def _judge(progress: _Progress, step: int, score: float, patience: int | None) -
     else:
         progress.without += 1
     progress.stopped = patience is not None and progress.without >= patience
-
-
-def _on_host(tree: Any) -> Any:
-    """Returns whole arrays, also of what is sharded over processes."""
-    if jax.process_count() > 1:
-        return multihost_utils.process_allgather(tree, tiled=True)
-    return jax.device_get(tree)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from minenet.types import InputError
@@ -95,6 +96,13 @@ def to_global(batch: Batch, mesh: Mesh) -> Batch:
         )
         for name, array in batch.items()
     }
+
+
+def on_host(tree: Any) -> Any:
+    """Returns whole arrays on the host, also of what is cut over processes."""
+    if jax.process_count() > 1:
+        return multihost_utils.process_allgather(tree, tiled=True)
+    return jax.device_get(tree)
 
 
 def check_batch(batch_size: int, chip: tuple[int, int], mesh: Mesh) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.struct
@@ -82,7 +83,32 @@ def abstract(mesh: jax.sharding.Mesh, make: Any) -> State:
     )
 
 
-def born(make: Any, abstract: State) -> State:
-    """Returns `make()` with each array cut as `abstract` says, never whole anywhere."""
+def born(
+    make: Callable[[], State],
+    abstract: State,
+    begin: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+) -> State:
+    """Returns `make()` with each array cut as `abstract` says.
+
+    None of it is ever whole anywhere, but where `begin` changes the variables.
+
+    Args:
+        make: As `create`, with its arguments.
+        abstract: As of `abstract`.
+        begin: `variables -> variables` on the host; the optimiser's state stays.
+    """
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    return jax.jit(make, out_shardings=places)()
+    state = jax.jit(make, out_shardings=places)()
+    if begin is None:
+        return state
+    variables = begin(sharding.on_host(state.variables))
+
+    def placed(kind: str, old: Any) -> Any:
+        new = jax.tree.map(lambda _, array: array, old, variables.get(kind, {}))
+        return jax.tree.map(lambda a, b: jax.device_put(a, b.sharding), new, old)
+
+    return state.replace(
+        params=placed("params", state.params),
+        batch_stats=placed("batch_stats", state.batch_stats),
+        ema=None if state.ema is None else placed("params", state.ema),
+    )
