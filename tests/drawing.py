@@ -62,3 +62,20 @@ def computed_by_torch(network, image):
         logits = network(torch.from_numpy(image).permute(0, 3, 1, 2))
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     return state, logits.permute(0, 2, 3, 1).numpy()
+
+
+def unmoved(gradient):
+    """Paths of all parameters, and of those that a step leaves as they are."""
+    leaves = {
+        "/".join(part.key for part in path): leaf
+        for path, leaf in jax.tree.leaves_with_path(gradient)
+    }
+    assert all(np.isfinite(leaf).all() for leaf in leaves.values())
+    largest = {path: float(np.abs(leaf).max()) for path, leaf in leaves.items()}
+
+    def still(path):
+        # Not quite 0 where sums cancel: far below what their own kernel has.
+        kernel = largest.get(path.rpartition("/")[0] + "/kernel", 0.0)
+        return largest[path] <= 1e-4 * kernel
+
+    return set(leaves), {path for path in leaves if still(path)}

@@ -9,7 +9,7 @@ import pytest
 
 from minenet import models
 from minenet.types import InputError
-from tests import narrow
+from tests import drawing, narrow
 
 each_variant = pytest.mark.parametrize("variant", narrow.NARROW)
 
@@ -89,24 +89,12 @@ UNMOVED = {
 
 @each_variant
 def test_every_parameter_learns_but_the_named(variant):
-    gradient = narrow.trained(variant)[2]
-    leaves = {
-        "/".join(part.key for part in path): leaf
-        for path, leaf in jax.tree.leaves_with_path(gradient)
-    }
-    assert all(jnp.isfinite(leaf).all() for leaf in leaves.values())
-    # Not quite 0 where sums cancel: far below what their own kernel has.
-    largest = {path: float(jnp.abs(leaf).max()) for path, leaf in leaves.items()}
-
-    def still(path):
-        kernel = largest.get(path.rpartition("/")[0] + "/kernel", 0.0)
-        return largest[path] <= 1e-4 * kernel
-
+    paths, unmoved = drawing.unmoved(narrow.trained(variant)[2])
     named = UNMOVED.get(variant, {})
-    unmoved = {p for p in leaves if any(re.fullmatch(r, p) for r in named)}
-    assert {path for path in leaves if still(path)} == unmoved
+    expected = {path for path in paths if any(re.fullmatch(p, path) for p in named)}
+    assert unmoved == expected
     for pattern in named:
-        assert any(re.fullmatch(pattern, path) for path in leaves)
+        assert any(re.fullmatch(pattern, path) for path in paths)
 
 
 @each_variant
