@@ -49,18 +49,16 @@ def cldice(
     Raises:
         InputError: If `iterations` is negative, or `smooth` not positive.
     """
-    axes = masking.region_axes(over)
     masking.positive("smooth", smooth)
     if iterations < 0:
         raise InputError(f"loss.iterations={iterations}: must be at least 0")
     logits, target, weight = masking.clean(logits, target, weight)
-    each = weight[..., None]
-    probability = masking.squash(logits, activation) * (each > 0)
+    probability = masking.squash(logits, activation) * (weight[..., None] > 0)
     line, true_line = (_skeleton(a, iterations) for a in (probability, target))
 
     def share(line: jax.Array, area: jax.Array) -> jax.Array:
-        hit = (line * area * each).sum(axes)
-        return (hit + smooth) / ((line * each).sum(axes) + smooth)
+        hit, all_ = (masking.total(a, weight, over) for a in (line * area, line))
+        return (hit + smooth) / (all_ + smooth)
 
     precision, recall = share(line, target), share(true_line, probability)
     cost = 1 - 2 * precision * recall / (precision + recall)
