@@ -148,7 +148,7 @@ def surprises(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     The form with a single softplus, as TensorFlow has it, cancels far from 0.
     """
-    tail = jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    tail = _log1p(jnp.exp(-jnp.abs(logits)))
     return jnp.maximum(-logits, 0) + tail, jnp.maximum(logits, 0) + tail
 
 
@@ -158,6 +158,19 @@ def _slopes(primals, tangents):
     (logits,), (step,) = primals, tangents
     slopes = -jax.nn.sigmoid(-logits) * step, jax.nn.sigmoid(logits) * step
     return surprises(logits), slopes
+
+
+def _log1p(x: jax.Array) -> jax.Array:
+    """Returns log(1 + x) for x in 0..1, to the last digit but one.
+
+    As 2 artanh(x / (2 + x)), by its series: where XLA's own stands alone in a loop it
+    is eight times slower on a CPU, and log(1 + x) loses what is small.
+    """
+    ratio = x / (2 + x)
+    series = 0.0
+    for odd in range(15, 0, -2):
+        series = series * ratio**2 + 1 / odd
+    return 2 * ratio * series
 
 
 def power(base: jax.Array, exponent: float) -> jax.Array:
