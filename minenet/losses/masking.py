@@ -133,9 +133,10 @@ def over_pixels(cost: jax.Array, weight: jax.Array, reduction: Reduction) -> jax
     The mean is by weight; each is `[B, H, W]`, and 0 where the weight is 0.
     """
     choice("reduction", reduction, ("mean", "none"))
+    cost = classes.total(cost)
     if reduction == "none":
-        return jnp.where(weight > 0, cost.sum(axis=-1), 0.0)
-    return total(cost, weight).sum() * share(weight.sum())
+        return jnp.where(weight > 0, cost[..., 0], 0.0)
+    return total(cost, weight)[0] * share(weight.sum())
 
 
 def over_regions(
