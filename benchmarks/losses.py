@@ -4,9 +4,10 @@
     python -m benchmarks.losses --peer --batch=8x256
 
 The same logits and targets on both sides, one class and three; the gradient is that of
-the logits, and every weight is 1. smp's losses get labels of exclusive classes and
-probabilities where they ask for them. A library is a fresh process, and the processes
-take turns, so that what else the machine does falls on all of them.
+the logits, and no weight is given, as the peers know none. smp's losses get labels of
+exclusive classes, and probabilities where they ask for them. A library is a fresh
+process, and the processes take turns, so that what else the machine does falls on all
+of them.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def main() -> None:
     )
     options.add_argument("--peer", action="store_true", help="torch in the same run")
     options.add_argument("--batch", default="8x256", help="samples x side")
-    options.add_argument("--repeats", type=int, default=7, help="calls a process")
-    options.add_argument("--rounds", type=int, default=3, help="processes a library")
+    options.add_argument("--repeats", type=int, default=5, help="calls a process")
+    options.add_argument("--rounds", type=int, default=2, help="processes a library")
     options.add_argument("--names", default="", help="a,b: these alone")
     options = options.parse_args()
     size, side = map(int, options.batch.split("x"))

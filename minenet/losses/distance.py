@@ -40,8 +40,8 @@ def boundary(
         A scalar, averaged over pixels and classes, or `[B, H, W]`.
     """
     logits, target, weight = masking.clean(logits, target, weight)
-    cost = (masking.squash(logits, activation) * target).mean(axis=-1)
-    return masking.over_pixels(cost, weight, reduction)
+    cost = masking.squash(logits, activation) * target
+    return masking.over_pixels(cost / cost.shape[-1], weight, reduction)
 
 
 def hausdorff_dt(
@@ -81,8 +81,8 @@ def hausdorff_dt(
     valid = jnp.broadcast_to(weight[..., None] > 0, inside.shape)
     squares = jax.lax.stop_gradient(_squared_distance(inside, valid))
     far = squares if alpha == 2 else squares ** (alpha / 2)
-    cost = (jnp.square(probability - target) * far.sum(axis=0)).mean(axis=-1)
-    return masking.over_pixels(cost, weight, reduction)
+    cost = jnp.square(probability - target) * far.sum(axis=0)
+    return masking.over_pixels(cost / cost.shape[-1], weight, reduction)
 
 
 def distance_error(
@@ -115,8 +115,8 @@ def distance_error(
     masking.positive("reach", reach)
     logits, target, weight = masking.clean(logits, target, weight)
     near = jnp.clip(target / reach, -1.0, 1.0)
-    cost = jnp.abs(jnp.tanh(logits) - near).mean(axis=-1)
-    return masking.over_pixels(cost, weight, reduction)
+    cost = jnp.abs(jnp.tanh(logits) - near)
+    return masking.over_pixels(cost / cost.shape[-1], weight, reduction)
 
 
 def signed_distance(target: Array, weight: Array | None = None) -> jax.Array:

@@ -44,7 +44,7 @@ def lovasz(
     Raises:
         InputError: If an option is none of those named.
     """
-    masking.region_axes(over)
+    masking.choice("over", over, ("batch", "sample"))
     logits, target, weight = masking.clean(logits, target, weight)
     positive = (target > 0.5) * 1.0
     if activation == "softmax":

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minenet.losses import classes
 from minenet.types import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def squash(logits: jax.Array, activation: Activation) -> jax.Array:
         InputError: If `activation` is neither, or a softmax over one class.
     """
     check_activation(logits, activation)
-    return (jax.nn.softmax if activation == "softmax" else jax.nn.sigmoid)(logits)
+    return (classes.softmax if activation == "softmax" else jax.nn.sigmoid)(logits)
 
 
 def check_activation(logits: jax.Array, activation: Activation) -> None:
@@ -100,25 +101,48 @@ def per_class(values: float | Sequence[float], like: jax.Array, name: str) -> ja
     return jnp.broadcast_to(array, like.shape)
 
 
-def mean(values: jax.Array, weight: jax.Array) -> jax.Array:
-    """Returns the mean of `values` by `weight` (same shape); 0 if all weights are 0."""
-    total = weight.sum()
-    share = jnp.where(total > 0, 1 / jnp.where(total > 0, total, 1.0), 0.0)
-    return (values * weight).sum() * share
+def total(values: jax.Array, weight: jax.Array, over: Over = "batch") -> jax.Array:
+    """Returns `Σ w v` over the pixels of `values` `[B, H, W, K]`, `[K]` or `[B, K]`.
+
+    Rows are added up as a product with ones. XLA fuses what a plain sum adds into its
+    loop, which on a CPU takes one scalar after another: behind a logarithm that is 25
+    times slower. A product it leaves apart, and so both run on vectors.
+
+    Raises:
+        InputError: If `over` is neither.
+    """
+    choice("over", over, ("batch", "sample"))
+    left = "" if over == "batch" else "b"
+    rows = jnp.einsum(
+        f"bh,bhwk->{left}wk",
+        jnp.ones(values.shape[:2], jnp.float32),
+        values * weight[..., None],
+        precision=jax.lax.Precision.HIGHEST,  # an accelerator's default is 16 bits
+    )
+    return rows.sum(axis=-2)
+
+
+def share(total: jax.Array) -> jax.Array:
+    """Returns `1 / total`, and 0 if it is 0."""
+    return jnp.where(total > 0, 1 / jnp.where(total > 0, total, 1.0), 0.0)
 
 
 def over_pixels(cost: jax.Array, weight: jax.Array, reduction: Reduction) -> jax.Array:
-    """Returns the mean of `cost` `[B, H, W]` by weight, or each, 0 where it is 0."""
+    """Returns `cost` `[B, H, W, K]` summed over classes, each pixel's or the mean.
+
+    The mean is by weight; each is `[B, H, W]`, and 0 where the weight is 0.
+    """
     choice("reduction", reduction, ("mean", "none"))
+    cost = classes.total(cost)
     if reduction == "none":
-        return jnp.where(weight > 0, cost, 0.0)
-    return mean(cost, weight)
+        return jnp.where(weight > 0, cost[..., 0], 0.0)
+    return total(cost, weight)[0] * share(weight.sum())
 
 
 def over_regions(
     cost: jax.Array, weight: jax.Array, over: Over, reduction: Reduction
 ) -> jax.Array:
-    """Returns what `region_axes(over)` left, `[B]` or a scalar, as `reduction` asks.
+    """Returns what `total` over pixels left, `[B]` or a scalar, as `reduction` asks.
 
     A sample without a pixel that counts, or a whole batch of them, costs 0 and is not
     averaged in.
@@ -128,21 +152,12 @@ def over_regions(
     """
     choice("reduction", reduction, ("mean", "none"))
     if over == "sample":
-        counts = (weight.max(axis=(1, 2)) > 0) * 1.0
-        return mean(cost, counts) if reduction == "mean" else cost * counts
+        counts = (weight.sum(axis=(1, 2)) > 0) * 1.0
+        cost = cost * counts
+        return cost.sum() * share(counts.sum()) if reduction == "mean" else cost
     if reduction == "none":
         raise InputError(
             "loss.reduction='none': the batch is one region; give over='sample' for "
             "a value each"
         )
-    return jnp.where(weight.max() > 0, cost, 0.0)
-
-
-def region_axes(over: Over) -> tuple[int, ...]:
-    """Returns the axes of `[B, H, W, K]` that a region sums over.
-
-    Raises:
-        InputError: If `over` is neither.
-    """
-    choice("over", over, ("batch", "sample"))
-    return (0, 1, 2) if over == "batch" else (1, 2)
+    return jnp.where(weight.sum() > 0, cost, 0.0)

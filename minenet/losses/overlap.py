@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from minenet.losses import masking
+from minenet.losses import classes, masking
 
 if TYPE_CHECKING:
     from minenet.losses.masking import Activation, Over, Reduction
@@ -54,7 +54,6 @@ def dice(
     Raises:
         InputError: If an option is none of those named, or `smooth` not positive.
     """
-    axes = masking.region_axes(over)
     masking.positive("smooth", smooth)
     logits, target, weight = masking.clean(logits, target, weight)
     probability = masking.squash(logits, activation)
@@ -64,8 +63,8 @@ def dice(
     else:
         size = probability + target
         error = size - 2 * probability * target
-    each = weight[..., None]
-    cost = (error * each).sum(axes) / ((size * each).sum(axes) + smooth)
+    error, size = (masking.total(each, weight, over) for each in (error, size))
+    cost = error / (size + smooth)
     return masking.over_regions(cost.mean(axis=-1), weight, over, reduction)
 
 
@@ -120,14 +119,17 @@ def generalised_dice(
     """
     masking.positive("smooth", smooth)
     logits, target, weight = masking.clean(logits, target, weight)
-    found, alarms, missed = counts(logits, target, weight, activation, over)
-    size = found + missed
+    probability = masking.squash(logits, activation)
+    both = probability + target
+    error = both - 2 * probability * target
+    size, both, error = (
+        masking.total(each, weight, over) for each in (target, both, error)
+    )
     present = size > 0
     largest = jnp.where(present, size, jnp.inf).min(axis=-1, keepdims=True)
     largest = jnp.where(jnp.isfinite(largest), largest, 1.0)
     factor = jnp.where(present, (largest / jnp.where(present, size, 1.0)) ** 2, 1.0)
-    error = (factor * (alarms + missed)).sum(axis=-1)
-    cost = error / ((factor * (found + size + alarms)).sum(axis=-1) + smooth)
+    cost = (factor * error).sum(axis=-1) / ((factor * both).sum(axis=-1) + smooth)
     return masking.over_regions(cost, weight, over, reduction)
 
 
@@ -184,8 +186,8 @@ def jaccard_distance(
     masking.positive("smooth", smooth)
     logits, target, weight = masking.clean(logits, target, weight)
     probability = masking.squash(logits, activation)
-    both = (probability * target).sum(axis=-1)
-    size = (probability + target).sum(axis=-1)
+    both = classes.total(probability * target)
+    size = classes.total(probability + target)
     cost = smooth * (size - 2 * both) / (size - both + smooth)
     return masking.over_pixels(cost, weight, reduction)
 
@@ -210,8 +212,8 @@ def mcc(
     masking.positive("smooth", smooth)
     logits, target, weight = masking.clean(logits, target, weight)
     found, alarms, missed = counts(logits, target, weight, activation, over)
-    total = weight.sum(masking.region_axes(over))[..., None]
-    empty = jnp.maximum(total - found - alarms - missed, 0.0)
+    empty = masking.total(jnp.ones_like(logits), weight, over)
+    empty = jnp.maximum(empty - found - alarms - missed, 0.0)
     found, alarms, missed, empty = (
         each + smooth for each in (found, alarms, missed, empty)
     )
@@ -237,12 +239,9 @@ def counts(
     Each `[K]` over the batch or `[B, K]` over samples; a soft target is counted as
     `Σ w p t`, `Σ w p (1 - t)` and `Σ w (1 - p) t`.
     """
-    axes = masking.region_axes(over)
     probability = masking.squash(logits, activation)
-    each = weight[..., None]
     found = probability * target
-    return (
-        (found * each).sum(axes),
-        ((probability - found) * each).sum(axes),
-        ((target - found) * each).sum(axes),
+    return tuple(
+        masking.total(each, weight, over)
+        for each in (found, probability - found, target - found)
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import jax
 import jax.numpy as jnp
 
-from minenet.losses import masking
+from minenet.losses import classes, masking
 from minenet.losses.entropy import surprises
 from minenet.types import InputError
 
@@ -50,9 +50,9 @@ def generalised_cross_entropy(
     right, wrong = _surprises(logits, activation)
     cost = -target * jnp.expm1(-q * right) / q
     if activation == "softmax":
-        return masking.over_pixels(cost.sum(axis=-1), weight, reduction)
+        return masking.over_pixels(cost, weight, reduction)
     cost -= (1 - target) * jnp.expm1(-q * wrong) / q
-    return masking.over_pixels(cost.mean(axis=-1), weight, reduction)
+    return masking.over_pixels(cost / cost.shape[-1], weight, reduction)
 
 
 def bootstrapped(
@@ -100,9 +100,9 @@ def bootstrapped(
         guess = (logits > 0) * 1.0
     target = beta * target + (1 - beta) * guess
     if activation == "softmax":
-        return masking.over_pixels((target * right).sum(axis=-1), weight, reduction)
+        return masking.over_pixels(target * right, weight, reduction)
     cost = target * right + (1 - target) * wrong
-    return masking.over_pixels(cost.mean(axis=-1), weight, reduction)
+    return masking.over_pixels(cost / cost.shape[-1], weight, reduction)
 
 
 def _surprises(
@@ -111,6 +111,6 @@ def _surprises(
     """Returns -log p of each class and, for the sigmoid alone, -log (1 - p)."""
     masking.check_activation(logits, activation)
     if activation == "softmax":
-        surprise = -jax.nn.log_softmax(logits)
+        surprise = -classes.log_softmax(logits)
         return surprise, surprise
     return surprises(logits)

@@ -49,18 +49,16 @@ def cldice(
     Raises:
         InputError: If `iterations` is negative, or `smooth` not positive.
     """
-    axes = masking.region_axes(over)
     masking.positive("smooth", smooth)
     if iterations < 0:
         raise InputError(f"loss.iterations={iterations}: must be at least 0")
     logits, target, weight = masking.clean(logits, target, weight)
-    each = weight[..., None]
-    probability = masking.squash(logits, activation) * (each > 0)
+    probability = masking.squash(logits, activation) * (weight[..., None] > 0)
     line, true_line = (_skeleton(a, iterations) for a in (probability, target))
 
     def share(line: jax.Array, area: jax.Array) -> jax.Array:
-        hit = (line * area * each).sum(axes)
-        return (hit + smooth) / ((line * each).sum(axes) + smooth)
+        hit, all_ = (masking.total(a, weight, over) for a in (line * area, line))
+        return (hit + smooth) / (all_ + smooth)
 
     precision, recall = share(line, target), share(true_line, probability)
     cost = 1 - 2 * precision * recall / (precision + recall)
@@ -80,21 +78,18 @@ def _skeleton(image: jax.Array, iterations: int) -> jax.Array:
 
 def _erode(image: jax.Array) -> jax.Array:
     """Returns the least of each pixel and its four neighbours."""
-    return jnp.minimum(_least(image, 1), _least(image, 2))
+    return -jnp.maximum(_most(-image, 3, 1), _most(-image, 1, 3))
 
 
 def _dilate(image: jax.Array) -> jax.Array:
     """Returns the most of each pixel and its eight neighbours."""
-    return -_least(_least(-image, 1), 2)
+    return _most(_most(image, 3, 1), 1, 3)
 
 
-def _least(image: jax.Array, axis: int) -> jax.Array:
-    # Shifted copies, as the gradient of a pooling window is a scatter, slow on CPUs.
-    wide = [(0, 0)] * image.ndim
-    wide[axis] = (1, 1)
-    padded = jnp.pad(image, wide, constant_values=jnp.inf)
-    size = image.shape[axis]
-    before, after = (
-        jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in (0, 2)
+def _most(image: jax.Array, height: int, width: int) -> jax.Array:
+    # Shifted copies are fused into one loop that reads every pixel again and again:
+    # with them the gradient takes three times as long on a CPU.
+    window = (1, height, width, 1)
+    return jax.lax.reduce_window(
+        image, -jnp.inf, jax.lax.max, window, (1, 1, 1, 1), "SAME"
     )
-    return jnp.minimum(image, jnp.minimum(before, after))

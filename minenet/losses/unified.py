@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from minenet.losses import masking
+from minenet.losses import classes, masking
 from minenet.losses.entropy import power, surprises
 from minenet.losses.overlap import counts
 from minenet.types import InputError
@@ -67,20 +67,22 @@ def unified_focal(
         return error / (found + error + smooth)
 
     if activation == "softmax":
-        surprise = -jax.nn.log_softmax(logits)
-        here = delta * (target * surprise)[..., 1:].sum(axis=-1)
-        calm, there = surprise[..., 0], (target * surprise)[..., 0]
-        pixel = here + (1 - delta) * power(-jnp.expm1(-calm), gamma) * there
+        surprise = -classes.log_softmax(logits)
+        calm = power(-jnp.expm1(-surprise), gamma)
+        background = jnp.arange(logits.shape[-1]) == 0
+        factor = jnp.where(background, (1 - delta) * calm, delta)
+        pixel = factor * target * surprise
         region = distance(found, alarms, missed)
         region = region.at[..., 1:].set(power(region[..., 1:], 1 - gamma))
     else:
         right, wrong = surprises(logits)
         # 1 - p_b is p, which is exp(-right).
         there = (1 - target) * jnp.exp(-gamma * right) * wrong
-        pixel = (delta * target * right + (1 - delta) * there).mean(axis=-1)
+        pixel = (delta * target * right + (1 - delta) * there) / logits.shape[-1]
         total = weight.sum(axis=(1, 2))[:, None]
         rest = jnp.maximum(total - found - alarms - missed, 0.0)
         region = distance(rest, missed, alarms)
         region = (region + power(distance(found, alarms, missed), 1 - gamma)) / 2
     region = masking.over_regions(region.mean(axis=-1), weight, "sample", "mean")
-    return share * masking.mean(pixel, weight) + (1 - share) * region
+    pixel = masking.over_pixels(pixel, weight, "mean")
+    return share * pixel + (1 - share) * region
