@@ -122,14 +122,34 @@ def test_average_pool_is_flax_average_pool():
     )
 
 
-@pytest.mark.parametrize("dilation", [1, 3])
-def test_convolve_is_flax_conv(dilation):
-    layer = nn.Conv(5, (3, 3), kernel_dilation=dilation, use_bias=False)
+# The result has 6 to 24 pixels: more than 5 channels, but not more than 24.
+@pytest.mark.parametrize("features", [5, 24])
+@pytest.mark.parametrize(
+    "side,options",
+    [
+        (3, {}),
+        (3, {"stride": 2}),
+        (3, {"stride": 2, "padding": ((1, 1), (1, 1))}),
+        (3, {"dilation": 2}),
+        (3, {"padding": ((2, 1), (0, 2))}),
+        (2, {}),
+        (1, {"stride": 2}),
+    ],
+)
+def test_convolve_is_flax_conv(side, options, features):
+    layer = nn.Conv(
+        features,
+        (side, side),
+        strides=options.get("stride", 1),
+        padding=options.get("padding", "SAME"),
+        kernel_dilation=options.get("dilation", 1),
+        use_bias=False,
+    )
     assert_same_function(
-        lambda x, kernel: resample.convolve(x, kernel, dilation=dilation),
+        functools.partial(resample.convolve, **options),
         lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x),
-        normal(2, 9, 7, 4),
-        normal(3, 3, 4, 5, seed=1),
+        normal(1, 4, 6, 4),
+        normal(side, side, 4, features, seed=1),
     )
 
 

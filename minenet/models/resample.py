@@ -31,15 +31,37 @@ def convolve(
 
     With a stride of 2 and an even size, "SAME" pads a 3×3 kernel at the end only, as
     Keras does; PyTorch's `padding=1` is `((1, 1), (1, 1))`.
+
+    A result of no more pixels than channels, as at the bottom of a network, is one
+    matrix product with what each tap sees, which then takes no more room than the
+    kernel. The gradient of XLA's convolution begins by transposing the kernel, and on a
+    CPU that takes longer than such a product.
     """
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=padding,
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
+    b, h, w, _ = x.shape
+    rows, cols = ((side - 1) * dilation + 1 for side in kernel.shape[:2])
+    strides = (stride, stride)
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads((h, w), (rows, cols), strides, padding)
+    height = (h + sum(padding[0]) - rows) // stride + 1
+    width = (w + sum(padding[1]) - cols) // stride + 1
+    if b * height * width > kernel.shape[-1]:
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            window_strides=strides,
+            padding=padding,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    seen = [
+        x[:, row : row + (height - 1) * stride + 1 : stride][
+            :, :, col : col + (width - 1) * stride + 1 : stride
+        ]
+        for row in range(0, rows, dilation)
+        for col in range(0, cols, dilation)
+    ]
+    return jnp.concatenate(seen, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def max_pool(x: jax.Array) -> jax.Array:
