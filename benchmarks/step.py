@@ -85,8 +85,9 @@ def network(library: str, net: str, **shape: Any) -> calls.Network:
     if library == "minenet":
         return calls.minenet("unet", **NETS[net], **shape)
     if net == RESNET:
-        unet = peers.smp().Unet
-        return calls.torch(unet(encoder_weights=None, in_channels=BANDS), **shape)
+        made = peers.smp().Unet
+        module = made("resnet34", encoder_weights=None, in_channels=BANDS)
+        return calls.torch(module, **shape)
     return calls.torch(twin.unet(BANDS, **NETS[net]), **shape)
 
 
