@@ -153,6 +153,22 @@ def test_convolve_is_flax_conv(side, options, features):
     )
 
 
+@pytest.mark.parametrize(
+    "side,padding", [(3, "SAME"), (2, ((0, 1), (1, 0))), (3, ((0, 2), (0, 0)))]
+)
+def test_convolve_of_a_large_map_is_flax_conv(side, padding):
+    x = normal(1, 64, 128, 128)
+    assert x.size >= resample._LARGE
+    layer = nn.Conv(2, (side, side), padding=padding, use_bias=False)
+    assert_same_function(
+        functools.partial(resample.convolve, padding=padding),
+        lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x),
+        x,
+        normal(side, side, 128, 2, seed=1),
+        atol=2e-3,  # sums of 8 192 products
+    )
+
+
 def test_transposed_conv_is_flax_conv_transpose_with_its_taps_reversed():
     own = resample.TransposedConv(5)
     flax = nn.ConvTranspose(5, (2, 2), strides=(2, 2))
