@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from minenet.models import resample
+from minenet.models import convolution, resample
 
 
 def normal(*shape, seed=0):
@@ -81,7 +81,7 @@ def test_bilinear_keeps_planes_away_from_the_edge():
 def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(height, width, side):
     assert_same_function(
         resample.convolve_nearest,
-        lambda x, kernel: resample.convolve(resample.nearest(x), kernel),
+        lambda x, kernel: convolution.convolve(resample.nearest(x), kernel),
         normal(2, height, width, 4),
         normal(side, side, 4, 3, seed=1),
     )
@@ -92,7 +92,7 @@ def test_convolve_transposed_is_the_transpose_of_a_strided_convolution(side):
     # Keras defines it so, with the channels of the kernel the other way round.
     def transpose(x, kernel):
         large = jnp.zeros((2, 8, 6, 5))
-        strided = functools.partial(resample.convolve, stride=2)
+        strided = functools.partial(convolution.convolve, stride=2)
         kernel = kernel.swapaxes(2, 3)
         return jax.linear_transpose(lambda y: strided(y, kernel), large)(x)[0]
 
@@ -119,53 +119,6 @@ def test_average_pool_is_flax_average_pool():
         resample.average_pool,
         lambda x: nn.avg_pool(x, (2, 2), strides=(2, 2)),
         normal(2, 6, 10, 3),
-    )
-
-
-# The result has 6 to 24 pixels: more than 5 channels, but not more than 24.
-@pytest.mark.parametrize("features", [5, 24])
-@pytest.mark.parametrize(
-    "side,options",
-    [
-        (3, {}),
-        (3, {"stride": 2}),
-        (3, {"stride": 2, "padding": ((1, 1), (1, 1))}),
-        (3, {"dilation": 2}),
-        (3, {"padding": ((2, 1), (0, 2))}),
-        (2, {}),
-        (1, {"stride": 2}),
-    ],
-)
-def test_convolve_is_flax_conv(side, options, features):
-    layer = nn.Conv(
-        features,
-        (side, side),
-        strides=options.get("stride", 1),
-        padding=options.get("padding", "SAME"),
-        kernel_dilation=options.get("dilation", 1),
-        use_bias=False,
-    )
-    assert_same_function(
-        functools.partial(resample.convolve, **options),
-        lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x),
-        normal(1, 4, 6, 4),
-        normal(side, side, 4, features, seed=1),
-    )
-
-
-@pytest.mark.parametrize(
-    "side,padding", [(3, "SAME"), (2, ((0, 1), (1, 0))), (3, ((0, 2), (0, 0)))]
-)
-def test_convolve_of_a_large_map_is_flax_conv(side, padding):
-    x = normal(1, 64, 128, 128)
-    assert x.size >= resample._LARGE
-    layer = nn.Conv(2, (side, side), padding=padding, use_bias=False)
-    assert_same_function(
-        functools.partial(resample.convolve, padding=padding),
-        lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x),
-        x,
-        normal(side, side, 128, 2, seed=1),
-        atol=2e-3,  # sums of 8 192 products
     )
 
 

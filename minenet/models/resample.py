@@ -6,7 +6,6 @@ cost up to twice as much in a training step.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,115 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-Padding = tuple[tuple[int, int], tuple[int, int]] | str
+from minenet.models.convolution import convolve
+
 Phase = tuple[jax.Array, tuple[int, int]]
-
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
-_LARGE, _BANDS = 2**20, 4
-"""From so many values on, the gradient of a kernel is summed over bands of rows."""
-
-
-def convolve(
-    x: jax.Array,
-    kernel: jax.Array,
-    *,
-    stride: int = 1,
-    padding: Padding = "SAME",
-    dilation: int = 1,
-) -> jax.Array:
-    """Returns the convolution with a `[kh, kw, C, F]` kernel.
-
-    With a stride of 2 and an even size, "SAME" pads a 3×3 kernel at the end only, as
-    Keras does; PyTorch's `padding=1` is `((1, 1), (1, 1))`.
-
-    A result of no more pixels than channels, as at the bottom of a network, is one
-    matrix product with what each tap sees, which then takes no more room than the
-    kernel. The gradient of XLA's convolution begins by transposing the kernel, and on a
-    CPU that takes longer than such a product.
-    """
-    b, h, w, _ = x.shape
-    rows, cols = ((side - 1) * dilation + 1 for side in kernel.shape[:2])
-    strides = (stride, stride)
-    if isinstance(padding, str):
-        padding = jax.lax.padtype_to_pads((h, w), (rows, cols), strides, padding)
-    height = (h + sum(padding[0]) - rows) // stride + 1
-    width = (w + sum(padding[1]) - cols) // stride + 1
-    if b * height * width > kernel.shape[-1]:
-        large = x.size >= _LARGE and height % _BANDS == 0 and x.dtype == jnp.float32
-        if large and stride == dilation == 1 and rows > 1:
-            return _convolved_large(x, kernel, tuple(map(tuple, padding)))
-        return jax.lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=strides,
-            padding=padding,
-            rhs_dilation=(dilation, dilation),
-            dimension_numbers=_LAYOUT,
-        )
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    seen = [
-        x[:, row : row + (height - 1) * stride + 1 : stride][
-            :, :, col : col + (width - 1) * stride + 1 : stride
-        ]
-        for row in range(0, rows, dilation)
-        for col in range(0, cols, dilation)
-    ]
-    return jnp.concatenate(seen, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolved_large(x: jax.Array, kernel: jax.Array, padding: Any) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, dimension_numbers=_LAYOUT
-    )
-
-
-def _large_forward(x: jax.Array, kernel: jax.Array, padding: Any) -> tuple:
-    return _convolved_large(x, kernel, padding), (x, kernel)
-
-
-def _large_backward(padding: Any, kept: tuple, cotangent: jax.Array) -> tuple:
-    x, kernel = kept
-
-    def of_kernel(x: jax.Array, cotangent: jax.Array, padding: Any) -> jax.Array:
-        part = functools.partial(
-            jax.lax.conv_general_dilated,
-            x,
-            window_strides=(1, 1),
-            padding=padding,
-            dimension_numbers=_LAYOUT,
-        )
-        return jax.linear_transpose(part, kernel)(cotangent)[0]
-
-    def in_bands(x: jax.Array, cotangent: jax.Array) -> jax.Array:
-        # A CPU's cache holds a quarter of the map: a fifth to a quarter of the time.
-        x = jnp.pad(x, ((0, 0), padding[0], (0, 0), (0, 0)))
-        height = cotangent.shape[1] // _BANDS
-        seen = height + kernel.shape[0] - 1
-        return sum(
-            of_kernel(
-                x[:, start : start + seen],
-                cotangent[:, start : start + height],
-                ((0, 0), padding[1]),
-            )
-            for start in range(0, _BANDS * height, height)
-        )
-
-    whole = functools.partial(of_kernel, padding=padding)
-    back = functools.partial(
-        jax.lax.conv_general_dilated,
-        rhs=kernel,
-        window_strides=(1, 1),
-        padding=padding,
-        dimension_numbers=_LAYOUT,
-    )
-    return (
-        jax.linear_transpose(back, x)(cotangent)[0],
-        jax.lax.platform_dependent(x, cotangent, cpu=in_bands, default=whole),
-    )
-
-
-_convolved_large.defvjp(_large_forward, _large_backward)
 
 
 def max_pool(x: jax.Array) -> jax.Array:
