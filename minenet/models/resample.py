@@ -189,9 +189,8 @@ class TransposedConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x = x.astype(self.dtype)
         if self.kernel_size == 2:
-            b, h, w, _ = x.shape
-            y = jnp.einsum("bhwi,klio->bhkwlo", x, kernel)
-            y = y.reshape(b, 2 * h, 2 * w, self.features)
+            taps = kernel.transpose(2, 0, 1, 3).reshape(x.shape[-1], -1)
+            y = depth_to_space(x @ taps, 2)
         else:
             y = convolve_transposed(x, kernel)
         return y + bias.astype(self.dtype)
