@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from minenet.models import resample
+from minenet.models import convolution, resample
 
 
 def normal(*shape, seed=0):
@@ -81,7 +81,7 @@ def test_bilinear_keeps_planes_away_from_the_edge():
 def test_convolve_nearest_is_a_convolution_of_the_enlarged_map(height, width, side):
     assert_same_function(
         resample.convolve_nearest,
-        lambda x, kernel: resample.convolve(resample.nearest(x), kernel),
+        lambda x, kernel: convolution.convolve(resample.nearest(x), kernel),
         normal(2, height, width, 4),
         normal(side, side, 4, 3, seed=1),
     )
@@ -92,7 +92,7 @@ def test_convolve_transposed_is_the_transpose_of_a_strided_convolution(side):
     # Keras defines it so, with the channels of the kernel the other way round.
     def transpose(x, kernel):
         large = jnp.zeros((2, 8, 6, 5))
-        strided = functools.partial(resample.convolve, stride=2)
+        strided = functools.partial(convolution.convolve, stride=2)
         kernel = kernel.swapaxes(2, 3)
         return jax.linear_transpose(lambda y: strided(y, kernel), large)(x)[0]
 
@@ -119,17 +119,6 @@ def test_average_pool_is_flax_average_pool():
         resample.average_pool,
         lambda x: nn.avg_pool(x, (2, 2), strides=(2, 2)),
         normal(2, 6, 10, 3),
-    )
-
-
-@pytest.mark.parametrize("dilation", [1, 3])
-def test_convolve_is_flax_conv(dilation):
-    layer = nn.Conv(5, (3, 3), kernel_dilation=dilation, use_bias=False)
-    assert_same_function(
-        lambda x, kernel: resample.convolve(x, kernel, dilation=dilation),
-        lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x),
-        normal(2, 9, 7, 4),
-        normal(3, 3, 4, 5, seed=1),
     )
 
 

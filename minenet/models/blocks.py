@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from minenet.models import norms, resample
+from minenet.models import convolution, norms, resample
 
 ACTIVATIONS = {
     "relu": nn.relu,
@@ -58,7 +58,7 @@ class ConvNorm(nn.Module):
         activation: One of `ACTIVATIONS`, or None.
         kernel_size: Side of the kernel.
         stride: Distance of the pixels of the result.
-        padding: As that of `resample.convolve`.
+        padding: As that of `convolution.convolve`.
         dilation: Distance of the kernel's taps in pixels.
         bias: Whether each channel has a bias; None: where it has no norm.
         epsilon: That of the norm.
@@ -71,7 +71,7 @@ class ConvNorm(nn.Module):
     activation: str | None = "relu"
     kernel_size: int = 3
     stride: int = 1
-    padding: resample.Padding = "SAME"
+    padding: convolution.Padding = "SAME"
     dilation: int = 1
     bias: bool | None = None
     epsilon: float = norms.EPSILON
@@ -100,7 +100,7 @@ class ConvNorm(nn.Module):
         side = self.kernel_size
         shape = (side, side, depth + x.shape[-1], self.features)
         kernel = self.param("kernel", he_normal, shape).astype(self.dtype)
-        y = resample.convolve(
+        y = convolution.convolve(
             x.astype(self.dtype),
             kernel[:, :, depth:],
             stride=self.stride,

@@ -15,31 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-Padding = tuple[tuple[int, int], tuple[int, int]] | str
+from minenet.models.convolution import convolve
+
 Phase = tuple[jax.Array, tuple[int, int]]
-
-
-def convolve(
-    x: jax.Array,
-    kernel: jax.Array,
-    *,
-    stride: int = 1,
-    padding: Padding = "SAME",
-    dilation: int = 1,
-) -> jax.Array:
-    """Returns the convolution with a `[kh, kw, C, F]` kernel.
-
-    With a stride of 2 and an even size, "SAME" pads a 3×3 kernel at the end only, as
-    Keras does; PyTorch's `padding=1` is `((1, 1), (1, 1))`.
-    """
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=padding,
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -211,9 +189,8 @@ class TransposedConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x = x.astype(self.dtype)
         if self.kernel_size == 2:
-            b, h, w, _ = x.shape
-            y = jnp.einsum("bhwi,klio->bhkwlo", x, kernel)
-            y = y.reshape(b, 2 * h, 2 * w, self.features)
+            taps = kernel.transpose(2, 0, 1, 3).reshape(x.shape[-1], -1)
+            y = depth_to_space(x @ taps, 2)
         else:
             y = convolve_transposed(x, kernel)
         return y + bias.astype(self.dtype)

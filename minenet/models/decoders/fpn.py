@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from minenet.models import blocks, norms, resample
+from minenet.models import blocks, convolution, norms, resample
 
 
 class FPN(nn.Module):
@@ -55,4 +55,4 @@ class _Merge(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (3, 3, x.shape[-1], self.features)
         kernel = self.param("kernel", blocks.he_normal, shape).astype(self.dtype)
-        return nn.relu(norms.GroupNorm(32)(resample.convolve(x, kernel)))
+        return nn.relu(norms.GroupNorm(32)(convolution.convolve(x, kernel)))
