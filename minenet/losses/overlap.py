@@ -120,16 +120,16 @@ def generalised_dice(
     masking.positive("smooth", smooth)
     logits, target, weight = masking.clean(logits, target, weight)
     probability = masking.squash(logits, activation)
-    both = probability + target
-    error = both - 2 * probability * target
-    size, both, error = (
-        masking.total(each, weight, over) for each in (target, both, error)
+    size, found, both = (
+        masking.total(each, weight, over)
+        for each in (target, probability, probability * target)
     )
     present = size > 0
     largest = jnp.where(present, size, jnp.inf).min(axis=-1, keepdims=True)
     largest = jnp.where(jnp.isfinite(largest), largest, 1.0)
     factor = jnp.where(present, (largest / jnp.where(present, size, 1.0)) ** 2, 1.0)
-    cost = (factor * error).sum(axis=-1) / ((factor * both).sum(axis=-1) + smooth)
+    error, extent = size + found - 2 * both, size + found
+    cost = (factor * error).sum(axis=-1) / ((factor * extent).sum(axis=-1) + smooth)
     return masking.over_regions(cost, weight, over, reduction)
 
 
