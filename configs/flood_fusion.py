@@ -4,8 +4,9 @@ Command:  bash launch/run.sh --mode=run --config=configs/flood_fusion.py:fusion 
               --workdir=runs/fusion --config.data.root=PATH/ombria_s1s2_flood
           and the same with `:s1`, `:s2` and `:dropout`, one checkpoint for both or
           either: --mode=evaluate --config.predict.missing='(1,)' scores it without S1.
-Time:     to be measured
-Score:    to be measured
+Time:     three to five minutes on 2 cores.
+Score:    test IoU .58 and .61 (two seeds) for both, .40 and .29 for Sentinel-1, .28 and
+          .48 for Sentinel-2.
 """
 
 from ml_collections import ConfigDict
