@@ -101,9 +101,9 @@ ENCODER = {"encoder": "resnet18", "encoder_width": 4, "decoder_widths": (4,) * 5
 FUSION = [("vv", "vh"), PLANET]
 # Configuration with its argument, the bands of each folder, and what makes it small.
 WHOLE = [
-    ("surface_mines:plain", [12], {"widths": (2,) * 8}),
     ("asm_fusion:late", FUSION, ENCODER),
     ("mining_net:base64", [LANDSAT], {"widths": (4, 6, 8)}),
+    ("surface_mines:plain", [12], {"widths": (2,) * 8}),
     ("deforestation:large", [3], {"widths": (4, 6, 8)}),
     ("buildings:crowdai", [3], {"width": 4, "dilations": (1, 2, 4)}),
     ("surface_mines:deepsense", [12], {"width": 4}),
@@ -160,7 +160,7 @@ def run(folder, name, folders, small, workdir, **further):
 @pytest.mark.parametrize(
     ("name", "folders", "small"),
     [
-        pytest.param(*each, id=each[0], marks=[pytest.mark.slow] if i >= 5 else [])
+        pytest.param(*each, id=each[0], marks=[pytest.mark.slow] if i >= 2 else [])
         for i, each in enumerate(WHOLE)
     ],
 )
