@@ -3,7 +3,7 @@ r"""Synthetic scenes to a map and polygons, in minutes on a laptop.
 Command:  bash launch/run.sh --mode=run --config=configs/quickstart.py \
               --workdir=runs/quickstart
 Time:     4½ minutes on 2 cores.
-Score:    test IoU .65; a random forest of pixels has .52.
+Score:    test IoU .66; a random forest of pixels has .52.
 """
 
 from ml_collections import ConfigDict
