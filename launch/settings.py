@@ -20,7 +20,6 @@ DECIDES = (
 OPEN = ("model", "loss")
 """Sections whose keys depend on the name chosen: their builders check them."""
 
-
 WHOLE = ("data.values", "normalize")
 """Values that may be mappings themselves."""
 
