@@ -16,6 +16,7 @@ from launch import settings, stored
 from minenet import losses, models
 from minenet.infer import bundle
 from minenet.train import report
+from minenet.types import InputError
 from tests import tiles
 from tests.test_launcher import launch
 
@@ -200,3 +201,17 @@ def test_streams_start_from_runs_of_their_own(tmp_path):
             fused[f"stream_{stream}"],
             standalone["encoder"],
         )
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("optimizer", "name", "sgd"), ("start", "weights", "w.pth"), ("loss", "name", "")],
+)
+def test_a_begun_run_keeps_what_it_was_begun_with(tmp_path, section, key, value):
+    found = settings.resolve(default.get_config().to_dict())
+    settings.claim(tmp_path, found)
+    longer = found | {"train": found["train"] | {"steps": 9}}
+    assert settings.claim(tmp_path, longer) == ["train.steps: 2000 → 9"]
+    other = found | {section: found[section] | {key: value}}
+    with pytest.raises(InputError, match=rf"other settings \(.*{section}.{key}: .* → "):
+        settings.claim(tmp_path, other)
