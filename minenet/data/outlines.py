@@ -157,7 +157,9 @@ def join(
                 "both one (ogr2ogr)"
             )
         part = polygons if first.crs is None else polygons.to_crs(first.crs)
-        parts.append(part.rename_geometry("geometry").assign(**{CLASS: ids}))
+        if part.geometry.name != "geometry":
+            part = part.rename_geometry("geometry")
+        parts.append(part.assign(**{CLASS: ids}))
     whole = pd.concat(parts, ignore_index=True)
     if order:
         rank = {id_: i for i, id_ in enumerate(order)}
