@@ -297,3 +297,13 @@ def test_features_that_gdal_drops_are_counted(tmp_path):
     path.write_text(text.replace('"type": "Feature",', "", 1))
     found = vector.read(path)
     assert len(found) == 1 and found.attrs["dropped"] == 1
+
+
+def test_real_outlines_burn_to_the_masks_that_were_made_of_them(real_data):
+    drawn = vector.read(real_data / "mine_polygons" / "maus_v1_brazil.geojson")
+    folder = real_data / "tailings_s2_brazil"
+    for path in sorted((folder / "mask_maus").iterdir())[:10]:
+        info = raster.info(path)
+        window = Window(0, 0, info.height, info.width)
+        found = outlines.from_polygons(drawn, info, MINE)(window)
+        np.testing.assert_array_equal(found, raster.read(path)[0][..., 0] > 0)
