@@ -6,6 +6,7 @@ import pytest
 import shapely
 
 from minenet.data import classes, labels
+from minenet.data import outlines as drawn
 from minenet.data.scenes import Scene
 from minenet.geo import raster
 from minenet.geo.windows import Window
@@ -100,7 +101,7 @@ def image(tmp_path):
 def test_polygons_burn_where_they_lie_in_any_crs(image, crs):
     far = box(5_000, 0, 10, 10)
     polygons = outlines(far, box(3, 5, 10, 20), box(30, 50, 99, 99)).to_crs(crs)
-    found = labels.from_polygons(polygons, image, BINARY)(Window(0, 0, 40, 60))
+    found = drawn.from_polygons(polygons, image, BINARY)(Window(0, 0, 40, 60))
     expected = np.zeros((40, 60), np.uint8)
     expected[3:13, 5:25] = 1
     expected[30:, 50:] = 1
@@ -108,7 +109,7 @@ def test_polygons_burn_where_they_lie_in_any_crs(image, crs):
 
 
 def test_strips_of_polygons_are_parts_of_the_whole(image):
-    rule = labels.from_polygons(outlines(box(3, 5, 10, 20)), image, BINARY)
+    rule = drawn.from_polygons(outlines(box(3, 5, 10, 20)), image, BINARY)
     whole = rule(Window(0, 0, 40, 60))
     parts = [rule(Window(row, 0, 8, 60)) for row in range(0, 40, 8)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
@@ -126,7 +127,7 @@ def test_strips_of_polygons_are_parts_of_the_whole(image):
 def test_an_attribute_tells_the_class(image, column, values):
     boxes = box(0, 0, 2, 2), box(4, 0, 2, 2), box(8, 0, 2, 2)
     rule = classes.rule("exclusive", TWO, values, attribute="kind")
-    read = labels.from_polygons(outlines(*boxes, kind=column), image, rule)
+    read = drawn.from_polygons(outlines(*boxes, kind=column), image, rule)
     assert read(Window(0, 0, 12, 1))[::4, 0].tolist() == [1, 2, 1]
 
 

@@ -1,12 +1,14 @@
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from minenet.data import chips, statistics
+from minenet.data import chips, objects, statistics
 from minenet.data.scenes import Scene
 from minenet.data.statistics import Moments
 from minenet.geo import bands, raster
@@ -36,10 +38,22 @@ def test_moments_are_those_of_numpy():
         "std": pytest.approx(pixels.std()),
         "min": pixels.min(),
         "max": pixels.max(),
-        "p2": pytest.approx(np.percentile(pixels, 2)),
-        "p98": pytest.approx(np.percentile(pixels, 98)),
+        **{
+            f"p{p}": pytest.approx(np.percentile(pixels, p))
+            for p in statistics.PERCENTILES
+        },
         "count": 5000,
+        "histogram": statistics.histogram(pixels.ravel()),
     }
+    counts, edges = np.array(found["histogram"]["counts"]), found["histogram"]["edges"]
+    assert counts.sum() == 5000
+    inner = np.histogram(pixels, edges)[0]
+    np.testing.assert_array_equal(counts[1:-1], inner[1:-1])
+
+
+def test_a_band_of_one_value_has_a_histogram():
+    found = statistics.histogram(np.full(9, 7.0))
+    assert sum(found["counts"]) == 9 and len(found["edges"]) == statistics.BINS + 1
 
 
 def test_a_band_without_a_valid_pixel_has_no_numbers():
@@ -112,3 +126,42 @@ def test_percentiles_of_a_sample_are_near_those_of_all(two, monkeypatch):
         np.percentile(image[..., 0], 98), abs=40
     )
     assert found["bands"][0]["max"] == image[..., 0].max()
+
+
+@given(st.integers(0, 9999), st.floats(0.1, 0.7), st.integers(1, 12))
+def test_patches_do_not_depend_on_the_strips(seed, share, rows):
+    labels = np.random.default_rng(seed).random((12, 9)) < share
+    scene = Scene("a", (), None, "", height=12, width=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objects, "ROWS", rows)
+        patch.setattr(objects, "read_labels", lambda _, w: labels[w.slices].astype(int))
+        found = np.sort(objects.patches(scene, 1))
+    numbers, _ = ndimage.label(labels)
+    np.testing.assert_array_equal(found, np.sort(np.bincount(numbers.ravel())[1:]))
+
+
+def test_objects_have_the_sizes_that_were_drawn(two, tmp_path):
+    (scene, _, _, _), _ = two
+    labels = np.zeros((70, 50), np.uint8)
+    labels[3:13, 3:13], labels[20:25, 3:5], labels[13, 13], labels[40:, :9] = (
+        1,
+        1,
+        1,
+        255,
+    )
+    path = tiles.save(tmp_path / "label.tif", labels, nodata=255)
+    drawn = dataclasses.replace(scene, label=str(path), gsd_m=10.0)
+    mine, pond = objects.sizes([drawn, drawn], ["other", "mine", "pond"])
+    assert mine["count"] == 6 and mine["total_m2"] == 2 * 111 * 100
+    assert (mine["min_m2"], mine["median_m2"], mine["max_m2"]) == (100, 1000, 10_000)
+    assert pond["count"] == 0 and pond["median_m2"] is None
+
+
+def test_statistics_are_plain_json(two):
+    scenes, stacks, _, labels = zip(*two, strict=True)
+    index = pd.concat([index_of(scene, stacks[0]) for scene in scenes])
+    found = statistics.collect(scenes, index, stacks[0], classes=["other", "mine"])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    drawn = [label.sum() for label in labels if label.any()]
+    assert found["objects"][0]["count"] == len(drawn)
+    assert found["objects"][0]["total_m2"] == sum(drawn)

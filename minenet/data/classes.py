@@ -22,12 +22,21 @@ class Rule:
         attribute: column of the polygons, None where every polygon is a mine.
         all_touched: whether every pixel that a polygon touches belongs to it.
         ignore_empty: whether a scene without any class was looked at by nobody.
+        ignore_m: distance in metres from an outline within which nothing counts.
+        year_column: column of the polygons' years, None where they hold for all.
+        until: whether a mine is there from its year on, not in that year alone.
+        channels: 0, or the number of classes where they may overlap: ids are channels
+            then, and there is no background.
     """
 
     ids: Mapping[object, int]
     attribute: str | None = None
     all_touched: bool = False
     ignore_empty: bool = False
+    ignore_m: float = 0.0
+    year_column: str | None = None
+    until: bool = False
+    channels: int = 0
 
 
 def rule(
@@ -38,6 +47,9 @@ def rule(
     attribute: str | None = None,
     all_touched: bool = False,
     empty: str = "negative",
+    ignore_m: float = 0.0,
+    year_column: str | None = None,
+    until: bool = False,
 ) -> Rule:
     """Returns the rule that the configuration asks for, checked.
 
@@ -51,14 +63,49 @@ def rule(
         attribute: see `Rule`.
         all_touched: see `Rule`.
         empty: "negative" or "ignore", what a scene without any class means.
+        ignore_m: see `Rule`.
+        year_column: see `Rule`.
+        until: see `Rule`.
 
     Raises:
-        InputError: a task without labels here; an id that is none; another `empty`.
+        InputError: a task without labels here; an id that is none; another `empty`; a
+            width below 0.
     """
+    if not ignore_m >= 0:
+        raise InputError(f"ignore_m: {ignore_m}, expected a width of 0 metres or more")
     if empty not in ("negative", "ignore"):
         raise InputError(f"empty: {empty!r}, expected negative or ignore")
     ids = _ids(task, classes, values)
-    return Rule(ids, attribute, all_touched, ignore_empty=empty == "ignore")
+    return Rule(
+        ids,
+        attribute,
+        all_touched,
+        ignore_empty=empty == "ignore",
+        ignore_m=ignore_m,
+        year_column=year_column,
+        until=until,
+    )
+
+
+def overlapping(
+    classes: Sequence[str],
+    values: Mapping[object, int] | None = None,
+    **options,
+) -> Rule:
+    """Returns the rule for classes that may overlap, each a channel of its own.
+
+    Args:
+        classes: names of the channels.
+        values: value of the attribute → channel from 0, or 255 for what does not count;
+            the names of classes if None.
+        **options: further fields of `Rule`.
+
+    Raises:
+        InputError: a channel that is none.
+    """
+    named = {name: i for i, name in enumerate(classes)}
+    ids = named if values is None else _checked(values, len(classes))
+    return Rule(ids, channels=len(classes), **options)
 
 
 def _ids(task, classes, values) -> dict[object, int]:
@@ -74,6 +121,10 @@ def _ids(task, classes, values) -> dict[object, int]:
         numbers = {0: 0, 1: 1, IGNORE: 1} if task == "binary" else {}
         named = {name: i for i, name in enumerate(names)}
         return {i: i for i in (*range(ids), IGNORE)} | numbers | named
+    return _checked(values, ids)
+
+
+def _checked(values: Mapping[object, int], ids: int) -> dict[object, int]:
     checked = {}
     for value, to in values.items():
         if to not in (*range(ids), IGNORE):

@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import geopandas
 import numpy as np
-import pyproj
 import rasterio.transform
-import shapely
-from affine import Affine
 
 from minenet.data.classes import Rule
+from minenet.data.outlines import Read, from_polygons
 from minenet.data.scenes import Scene
-from minenet.geo import raster, vector, windows
+from minenet.geo import raster, windows
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, InputError
-
-Read = Callable[[Window], np.ndarray]
-"""From a window inside the scene to its ids `[H, W]` uint8."""
 
 ROWS = 1024
 """Of a strip: two blocks of the file that is written."""
@@ -38,6 +33,9 @@ def make(
     polygons: geopandas.GeoDataFrame | None,
     rule: Rule,
     folder: Path,
+    *,
+    area: geopandas.GeoDataFrame | None = None,
+    year: int | None = None,
 ) -> Scene:
     """Writes the ids of a scene to `folder/<name>.tif` and returns it with them.
 
@@ -47,13 +45,18 @@ def make(
         polygons: outlines, or None.
         rule: how values become ids.
         folder: of all labels.
+        area: polygons outside which nothing counts, for masks too; or None.
+        year: of the image, if `rule.year_column` tells that of the outlines.
     """
     if polygons is None:
         read = from_mask(scene.label, rule.ids)
+        if area is not None:
+            read = _within(read, from_polygons(area, info, Rule({})))
     else:
-        read = from_polygons(polygons, info, rule)
+        read = from_polygons(polygons, info, rule, area=area, year=year)
     path = folder / f"{scene.name}.tif"
-    empty = write(scene, info, read, path) == 0
+    channels = 0 if polygons is None else rule.channels
+    empty = write(scene, info, read, path, channels=channels) == 0
     return dataclasses.replace(
         scene, label=str(path), empty=empty, ignored=empty and rule.ignore_empty
     )
@@ -123,31 +126,19 @@ def from_mask(path: str, ids: Mapping[object, int]) -> Read:
     return read
 
 
-def from_polygons(
-    polygons: geopandas.GeoDataFrame, info: raster.RasterInfo, rule: Rule
-) -> Read:
-    """Returns a reader that burns polygons onto the grid of a raster."""
-    near = _near(polygons, info)
-    # Keys were read as numbers where they look like it; columns may hold them as text.
-    classes = {str(value): to for value, to in rule.ids.items()} | dict(rule.ids)
-
-    def read(window: Window) -> np.ndarray:
-        return vector.rasterize(
-            near,
-            crs=info.crs,
-            affine=info.affine @ Affine.translation(window.col, window.row),
-            height=window.height,
-            width=window.width,
-            attribute=rule.attribute,
-            classes=classes if rule.attribute else None,
-            all_touched=rule.all_touched,
-        )
-
-    return read
+def _within(read: Read, area: Read) -> Read:
+    return lambda window: np.where(area(window) == 1, read(window), np.uint8(IGNORE))
 
 
-def write(scene: Scene, info: raster.RasterInfo, read: Read, path: os.PathLike) -> int:
-    """Writes the ids of a scene, whole or not at all.
+def write(
+    scene: Scene,
+    info: raster.RasterInfo,
+    read: Read,
+    path: os.PathLike,
+    *,
+    channels: int = 0,
+) -> int:
+    """Writes the ids of a scene, whole or not at all; a band a channel, if several.
 
     Returns:
         How many pixels hold a class that is not the background.
@@ -157,7 +148,7 @@ def write(scene: Scene, info: raster.RasterInfo, read: Read, path: os.PathLike) 
         path,
         height=scene.height,
         width=scene.width,
-        count=1,
+        count=channels or 1,
         dtype=np.uint8,
         crs=info.crs,
         affine=info.affine,
@@ -166,32 +157,10 @@ def write(scene: Scene, info: raster.RasterInfo, read: Read, path: os.PathLike) 
     ) as put:
         for strip in windows.strips(scene.height, scene.width, rows=ROWS):
             labels = read(strip)
-            positive += int(((labels != 0) & (labels != IGNORE)).sum())
-            put(labels[..., None], strip.row)
+            labels = labels.reshape(*labels.shape[:2], -1)
+            positive += int(((labels != 0) & (labels != IGNORE)).any(-1).sum())
+            put(labels, strip.row)
     return positive
-
-
-def _near(polygons, info) -> geopandas.GeoDataFrame:
-    """The polygons whose boxes meet the scene's: others need no reprojection."""
-    if polygons.crs is None or info.crs is None:
-        return polygons  # one plane, or a mistake that `rasterize` names
-    x, y = rasterio.transform.xy(
-        info.affine,
-        [0, 0, info.height, info.height],
-        [0, info.width, 0, info.width],
-        offset="ul",
-    )
-    there = pyproj.Transformer.from_crs(info.crs.to_wkt(), polygons.crs, always_xy=True)
-    box = min(x), min(y), max(x), max(y)
-    left, bottom, right, top = there.transform_bounds(*box)
-    rim = 0.02 * max(right - left, top - bottom)  # edges bend on the way
-    if not np.isfinite(rim) or left > right:  # at a pole, or over the date line
-        return polygons
-    box = shapely.box(left - rim, bottom - rim, right + rim, top + rim)
-    near = polygons.iloc[np.sort(polygons.sindex.query(box))]
-    near = near.to_crs(info.crs.to_wkt())
-    near.attrs = polygons.attrs
-    return near
 
 
 def _span(box: Sequence[float]) -> str:

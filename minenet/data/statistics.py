@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from minenet.data import chips
+from minenet.data import chips, objects
 from minenet.data.scenes import Scene
 from minenet.geo import bands, windows
 from minenet.types import IGNORE
 
 SAMPLE = 500_000
 """About as many pixels decide the percentiles; all others are counted exactly."""
+
+PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
+
+BINS = 64
+"""Of a histogram, between the 0.1st and the 99.9th percentile."""
 
 
 @dataclass
@@ -76,16 +81,34 @@ class Moments:
                 "std": np.sqrt(self.deviations[i] / max(self.count[i], 1)),
                 "min": self.low[i],
                 "max": self.high[i],
-                "p2": np.percentile(known, 2),
-                "p98": np.percentile(known, 98),
             }
+            found = np.percentile(known, PERCENTILES)
+            numbers |= {f"p{p}": v for p, v in zip(PERCENTILES, found, strict=True)}
             some = self.count[i] > 0
             described.append(
                 {"name": name}
                 | {k: float(number) if some else None for k, number in numbers.items()}
                 | {"count": int(self.count[i])}
+                | {"histogram": histogram(known) if some else None}
             )
         return described
+
+
+def histogram(values: np.ndarray) -> dict[str, list]:
+    """Returns how values `[N]` are spread, without the few that lie far out.
+
+    Returns:
+        `{"edges": [BINS + 1], "counts": [BINS]}`; what lies beyond is in the first and
+        the last bin, so that the counts sum to `N`.
+
+    >>> histogram(np.arange(1000.0))["counts"][:2]
+    [17, 16]
+    """
+    low, high = np.percentile(values, (0.1, 99.9))
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    counts, edges = np.histogram(np.clip(values, low, high), BINS, (low, high))
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
 def collect(
@@ -104,14 +127,18 @@ def collect(
         classes: name of each class id.
 
     Returns:
-        `{"bands": [{name, mean, std, min, max, p2, p98, count}],
-        "classes": [{name, pixels, share}]}`. Bands count every valid pixel, labelled or
-        not; classes every pixel that counts. Percentiles come from a regular sample.
+        `{"bands": [{name, mean, std, min, max, p1 … p99, count, histogram}],
+        "classes": [{name, pixels, share}], "objects": [{name, count, …}]}`. Bands count
+        every valid pixel, labelled or not; classes every pixel that counts. Percentiles
+        and histograms come from a regular sample. Objects are those of `objects.sizes`
+        in the scenes that have windows.
     """
     rows = len(index) * int(index.height.max()) * int(index.width.max())
     every = max(1, rows // SAMPLE)
     moments, ids = Moments.none(len(stack.names)), np.zeros(256, np.int64)
+    seen = []
     for scene, members in chips.by_scene(scenes, index):
+        seen.append(scene)
         for strip in windows.strips(
             scene.height, scene.width, rows=members.height.max()
         ):
@@ -132,4 +159,5 @@ def collect(
             {"name": name, "pixels": int(ids[i]), "share": int(ids[i]) / total}
             for i, name in enumerate(classes)
         ],
+        "objects": objects.sizes(seen, classes),
     }

@@ -23,11 +23,13 @@ from minenet.files import replacing
 from minenet.geo import handles
 from minenet.geo.area import geodesic_area_m2
 from minenet.geo.polygons import polygonize
+from minenet.geo.repair import COLLECTION, MULTIPOLYGON, POLYGON, polygonal
 from minenet.types import IGNORE, InputError
 
-__all__ = ["geodesic_area_m2", "polygonize", "rasterize", "read", "write"]
+LARGEST_JSON = 256 << 20
+"""Bytes; a GeoJSON beyond it is not read a second time to count its features."""
 
-POLYGON, MULTIPOLYGON, COLLECTION = 3, 6, 7  # shapely's type numbers
+__all__ = ["geodesic_area_m2", "ids", "polygonize", "rasterize", "read", "write"]
 
 
 def read(
@@ -38,6 +40,10 @@ def read(
     Args:
         path: any vector file that GDAL reads: GeoPackage, GeoJSON, shapefile, …
         layer: needed where the file has several.
+
+    Returns:
+        The features, `attrs["source"]` with the file's name and `attrs["dropped"]` with
+        the number of features of a GeoJSON that GDAL passed over without a word.
 
     Raises:
         InputError: unreadable; no such layer; several and none chosen; no polygons.
@@ -55,12 +61,16 @@ def read(
         frame = geopandas.read_file(path, layer=layer)
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InputError(f"{name}: a table without geometry; give polygons")
-    if frame.empty:
-        _refuse_silent_features(name)
-    elif not _has_polygons(frame.geometry):
+    dropped = _features(name) - len(frame)
+    if frame.empty and dropped > 0:
+        raise InputError(
+            f"{name}: GDAL reads none of its {dropped} features; each needs "
+            '"type": "Feature"'
+        )
+    if not frame.empty and not _has_polygons(frame.geometry):
         kinds = ", ".join(sorted(set(frame.geom_type.dropna()))) or "no geometry"
         raise InputError(f"{name}: {kinds} where polygons are needed")
-    frame.attrs["source"] = name
+    frame.attrs |= {"source": name, "dropped": max(0, dropped)}
     return frame
 
 
@@ -97,7 +107,7 @@ def rasterize(
         InputError: no CRS on one side only; an attribute or value that is not known.
     """
     source = polygons.attrs.get("source", "polygons")
-    ids = _ids(polygons, attribute, classes, source)
+    numbers = ids(polygons, attribute=attribute, classes=classes)
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)])
     x, y = affine @ corners.T
     bounds = (x.min(), y.min(), x.max(), y.max())
@@ -107,12 +117,43 @@ def rasterize(
     if keep.any():
         with handles.quiet():  # pixel coordinates are a grid like any other
             rasterio.features.rasterize(
-                zip(shapes[keep], ids[keep].tolist(), strict=True),
+                zip(shapes[keep], numbers[keep].tolist(), strict=True),
                 out=labels,
                 transform=affine,
                 all_touched=all_touched,
             )
     return labels
+
+
+def ids(
+    polygons: geopandas.GeoDataFrame,
+    *,
+    attribute: str | None = None,
+    classes: Mapping[object, int] | None = None,
+) -> np.ndarray:
+    """Returns the class id of each polygon, `[N]` uint8.
+
+    Arguments and errors are those of `rasterize`.
+    """
+    source = polygons.attrs.get("source", "polygons")
+    if attribute is None:
+        return np.ones(len(polygons), np.uint8)
+    if attribute not in polygons.columns:
+        columns = ", ".join(c for c in polygons.columns if c != polygons.geometry.name)
+        raise InputError(f"{source}: no attribute {attribute!r}; it has {columns}")
+    if classes is None:
+        classes = {value: value for value in range(IGNORE + 1)}
+    values = polygons[attribute].tolist()
+    unknown = sorted({repr(value) for value in values if value not in classes})
+    if unknown:
+        known = ", ".join(map(repr, classes)) if len(classes) < 256 else "0 to 255"
+        raise InputError(
+            f"{source}: {attribute} has values without a class: "
+            f"{', '.join(unknown[:8])}; known are {known}"
+        )
+    if wrong := [i for i in classes.values() if not 0 <= i <= IGNORE]:
+        raise InputError(f"class ids must be 0 to {IGNORE}, got {wrong}")
+    return np.array([classes[value] for value in values], np.uint8)
 
 
 def write(
@@ -151,51 +192,22 @@ def _told(what: str, hint: str) -> Iterator[None]:
         raise InputError(f"{what} ({' '.join(str(error).split())}); {hint}") from error
 
 
-def _refuse_silent_features(name: str) -> None:
-    """GDAL skips GeoJSON features without a type, and says nothing."""
-    if Path(name).suffix.lower() not in {".json", ".geojson"}:
-        return
+def _features(name: str) -> int:
+    """How many features a GeoJSON holds; GDAL skips those without a type silently."""
+    path = Path(name)
+    if path.suffix.lower() not in {".json", ".geojson"}:
+        return 0
     try:
-        count = len(json.loads(Path(name).read_text())["features"])
+        if path.stat().st_size > LARGEST_JSON:
+            return 0
+        return len(json.loads(path.read_text())["features"])
     except (OSError, ValueError, KeyError, TypeError):
-        return
-    if count:
-        raise InputError(
-            f"{name}: GDAL reads none of its {count} features; each needs "
-            '"type": "Feature"'
-        )
+        return 0
 
 
 def _has_polygons(geometry: geopandas.GeoSeries) -> bool:
     kinds = set(shapely.get_type_id(geometry.to_numpy()).tolist())
     return bool(kinds & {POLYGON, MULTIPOLYGON, COLLECTION})
-
-
-def _ids(
-    polygons: geopandas.GeoDataFrame,
-    attribute: str | None,
-    classes: Mapping[object, int] | None,
-    source: str,
-) -> np.ndarray:
-    """The class id of each polygon, uint8."""
-    if attribute is None:
-        return np.ones(len(polygons), np.uint8)
-    if attribute not in polygons.columns:
-        columns = ", ".join(c for c in polygons.columns if c != polygons.geometry.name)
-        raise InputError(f"{source}: no attribute {attribute!r}; it has {columns}")
-    if classes is None:
-        classes = {value: value for value in range(IGNORE + 1)}
-    values = polygons[attribute].tolist()
-    unknown = sorted({repr(value) for value in values if value not in classes})
-    if unknown:
-        known = ", ".join(map(repr, classes)) if len(classes) < 256 else "0 to 255"
-        raise InputError(
-            f"{source}: {attribute} has values without a class: "
-            f"{', '.join(unknown[:8])}; known are {known}"
-        )
-    if wrong := [i for i in classes.values() if not 0 <= i <= IGNORE]:
-        raise InputError(f"class ids must be 0 to {IGNORE}, got {wrong}")
-    return np.array([classes[value] for value in values], np.uint8)
 
 
 def _on_grid(
@@ -212,20 +224,20 @@ def _on_grid(
             "give both one (gdal_edit, ogr2ogr)"
         )
     if crs is None:
-        return _polygonal(geometry.to_numpy())
+        return polygonal(geometry.to_numpy())
     other = pyproj.CRS.from_wkt(crs.to_wkt())
     if geometry.crs == other:
-        return _polygonal(geometry.to_numpy())
+        return polygonal(geometry.to_numpy())
     shapes = geometry.to_numpy()
     box = _bounds_in(geometry.crs, crs, bounds)
     if box is None:
-        shapes = _polygonal(shapes)
+        shapes = polygonal(shapes)
     else:
         # A country's outline need not exist in a UTM zone, its part here does; and
         # between two vertices far apart a straight line would bend.
         near = shapely.intersects(shapely.envelope(shapes), box)
         shapes = np.where(near, shapes, None)
-        shapes = shapely.clip_by_rect(_polygonal(shapes), *box.bounds)
+        shapes = shapely.clip_by_rect(polygonal(shapes), *box.bounds)
         shapes = shapely.segmentize(shapes, box.length / 256)
     shapes = geopandas.GeoSeries(shapes, crs=geometry.crs).to_crs(other).to_numpy()
     finite = np.isfinite(shapely.bounds(shapes)).all(axis=1)
@@ -242,23 +254,3 @@ def _bounds_in(target, crs, bounds):
     if not np.isfinite(box).all() or left >= right or bottom >= top:
         return None
     return shapely.box(*box).buffer(0.1 * max(right - left, top - bottom)).envelope
-
-
-def _polygonal(shapes: np.ndarray) -> np.ndarray:
-    """Repairs what is invalid and keeps of it what has an area."""
-    shapes = shapely.force_2d(shapes)
-    broken = ~(shapely.is_valid(shapes) | shapely.is_missing(shapes))
-    # "structure": parts that overlap stay filled, as who drew them meant; the default
-    # would cut a hole there.
-    shapes[broken] = shapely.make_valid(
-        shapes[broken], method="structure", keep_collapsed=False
-    )
-    kinds = shapely.get_type_id(shapes)
-    for i in np.flatnonzero((kinds != POLYGON) & (kinds != MULTIPOLYGON)):
-        parts = [
-            part
-            for part in shapely.get_parts(shapely.get_parts(shapes[i]))
-            if shapely.get_type_id(part) == POLYGON
-        ]
-        shapes[i] = shapely.MultiPolygon(parts)
-    return shapes

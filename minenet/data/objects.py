@@ -1,0 +1,67 @@
+"""Objects of labels: how large the patches of a class are on the ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from minenet.data.chips import read_labels
+from minenet.data.scenes import Scene
+from minenet.geo import windows
+
+ROWS = 1024
+"""Of a strip: a scene may be larger than memory."""
+
+
+def sizes(scenes: Sequence[Scene], classes: Sequence[str]) -> list[dict]:
+    """Returns how large the objects of each class are, patches joined by pixels' sides.
+
+    Args:
+        scenes: prepared. In one without a CRS a pixel counts as a square metre.
+        classes: name of each id; the background, 0, has no objects.
+
+    Returns:
+        `[{name, count, total_m2, min_m2, p5_m2, p25_m2, median_m2, p75_m2, p95_m2,
+        max_m2}]`; None for numbers where there is no object. A patch that touches the
+        edge of a scene counts with what is seen of it.
+    """
+    areas: list[list[np.ndarray]] = [[] for _ in classes]
+    for scene in scenes:
+        pixel_m2 = (scene.gsd_m or 1.0) ** 2
+        for id_ in range(1, len(classes)):
+            areas[id_].append(patches(scene, id_) * pixel_m2)
+    return [
+        {"name": classes[id_], **_described(np.concatenate([[], *areas[id_]]))}
+        for id_ in range(1, len(classes))
+    ]
+
+
+def patches(scene: Scene, id_: int) -> np.ndarray:
+    """Returns how many pixels each patch of an id has, `[N]`, in no special order."""
+    counts, pairs, first = [], [], 0
+    above = np.zeros(scene.width, np.int64)  # numbers of the row before, from 1
+    for strip in windows.strips(scene.height, scene.width, rows=ROWS):
+        numbers, count = ndimage.label(read_labels(scene, strip) == id_)
+        counts.append(np.bincount(numbers.ravel(), minlength=count + 1)[1:])
+        numbers = np.where(numbers[[0, -1]] > 0, numbers[[0, -1]] + first, 0)
+        touching = (above > 0) & (numbers[0] > 0)
+        pairs.append(np.stack([above[touching], numbers[0][touching]]) - 1)
+        above, first = numbers[1].astype(np.int64), first + count
+    rows, cols = np.concatenate(pairs, axis=1)
+    joined = sparse.coo_array((np.ones(len(rows)), (rows, cols)), shape=(first, first))
+    found, patch = sparse.csgraph.connected_components(joined, directed=False)
+    return np.bincount(patch, np.concatenate(counts), minlength=found)
+
+
+def _described(areas: np.ndarray) -> dict:
+    if not len(areas):
+        names = ("min", "p5", "p25", "median", "p75", "p95", "max")
+        return {"count": 0, "total_m2": 0.0} | dict.fromkeys(f"{n}_m2" for n in names)
+    named = {"min": 0, "p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
+    named["max"] = 100
+    numbers = np.percentile(areas, list(named.values())).tolist()
+    return {"count": len(areas), "total_m2": float(areas.sum())} | {
+        f"{name}_m2": number for name, number in zip(named, numbers, strict=True)
+    }
