@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import pyproj
 
 from minenet.geo.raster import RasterInfo
@@ -12,11 +14,16 @@ from minenet.geo.raster import RasterInfo
 PLANE = "EPSG:6933"
 """Cylindrical equal-area: a block has one area wherever it lies."""
 
+CONFORMAL = "EPSG:3395"
+"""Mercator on the ellipsoid: what lies nearest on the plane lies nearest on Earth."""
+
 APART = 1e9
 """Distance in metres between scenes that nothing places; farther than Earth is wide."""
 
 
-def boxes(info: RasterInfo, windows: np.ndarray, *, scene: int) -> np.ndarray:
+def boxes(
+    info: RasterInfo, windows: np.ndarray, *, scene: int, plane: str = PLANE
+) -> np.ndarray:
     """Returns boxes `[N, 4]` (left, bottom, right, top) in metres around windows.
 
     Without a CRS a pixel counts as a metre, and each scene has a plane of its own.
@@ -25,6 +32,7 @@ def boxes(info: RasterInfo, windows: np.ndarray, *, scene: int) -> np.ndarray:
         info: of the windows' raster.
         windows: `[N, 4]` row, col, height, width in pixels.
         scene: a number of the scene, to keep those without a CRS apart.
+        plane: a CRS in metres.
     """
     row, col, height, width = np.asarray(windows, float).reshape(-1, 4).T
     # The middles of the edges too: straight lines bend on the way to the plane.
@@ -35,12 +43,50 @@ def boxes(info: RasterInfo, windows: np.ndarray, *, scene: int) -> np.ndarray:
         x, y = cols + (1 + scene) * APART, -rows
     else:
         a, b, c, d, e, f = info.affine[:6]
-        x, y = _to_plane(info.crs.to_wkt()).transform(
+        x, y = _to_plane(info.crs.to_wkt(), plane).transform(
             a * cols + b * rows + c, d * cols + e * rows + f
         )
     return np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], axis=1)
 
 
+def of_scenes(infos: Mapping[str, RasterInfo], names: Sequence[str]) -> np.ndarray:
+    """Returns the box `[N, 4]` of each scene that is named."""
+    found = [
+        boxes(infos[name], [[0, 0, infos[name].height, infos[name].width]], scene=i)
+        for i, name in enumerate(names)
+    ]
+    return np.concatenate(found)
+
+
+def of_windows(
+    infos: Mapping[str, RasterInfo],
+    index: pd.DataFrame,
+    *,
+    grow: float = 0,
+    plane: str = PLANE,
+) -> np.ndarray:
+    """Returns the box `[N, 4]` of each window, without what lies off its scene.
+
+    Args:
+        infos: of each scene's first image, by the scene's name.
+        index: windows, as `chips.index` lists them.
+        grow: pixels to add on each side; below 0 to take off.
+        plane: a CRS in metres.
+    """
+    found = np.empty((len(index), 4))
+    for i, (name, rows) in enumerate(
+        index.groupby("scene", sort=False).indices.items()
+    ):
+        info, part = infos[name], index.iloc[rows]
+        top = np.maximum(part.row - grow, 0)
+        left = np.maximum(part.col - grow, 0)
+        bottom = np.minimum(part.row + part.height + grow, info.height)
+        right = np.minimum(part.col + part.width + grow, info.width)
+        spans = np.stack([top, left, bottom - top, right - left], axis=1)
+        found[rows] = boxes(info, spans, scene=i, plane=plane)
+    return found
+
+
 @functools.lru_cache(maxsize=64)
-def _to_plane(wkt: str) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(wkt, PLANE, always_xy=True)
+def _to_plane(wkt: str, plane: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(wkt, plane, always_xy=True)
