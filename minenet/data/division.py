@@ -206,15 +206,14 @@ def _apart(infos, index, found, buffer_m):
     # Neighbours share an edge: without a buffer half a pixel between them is enough.
     slack = 0 if buffer_m else -0.5
 
-    def boxes(grow):
-        plane = footprints.CONFORMAL
-        return footprints.of_windows(infos, index, grow=grow + slack, plane=plane)
+    def outlines(grow):
+        return footprints.outlines(infos, index, grow=grow + slack)
 
-    still, reach = boxes(0), np.zeros(len(index), int)
+    still, reach = outlines(0), np.zeros(len(index), int)
     found = np.where(splits.keep_apart(found, still, buffer_m=buffer_m), found, -1)
     moves = found == TRAIN
     for farther in _steps(index):
-        near = boxes(farther)[moves]
+        near = outlines(farther)[moves]
         fine = splits.apart(near, still[found > TRAIN], buffer_m=buffer_m)
         fine &= index.reach[moves] >= farther
         reach[np.flatnonzero(moves)[fine]] = farther

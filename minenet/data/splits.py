@@ -112,7 +112,9 @@ def cross_validate(
     return roles[found]
 
 
-def keep_apart(found: np.ndarray, boxes: np.ndarray, *, buffer_m: float) -> np.ndarray:
+def keep_apart(
+    found: np.ndarray, outlines: np.ndarray, *, buffer_m: float
+) -> np.ndarray:
     """Tells which windows keep their distance from those of other splits.
 
     What judges stays whole: of two windows too near to each other the one that trains
@@ -120,7 +122,7 @@ def keep_apart(found: np.ndarray, boxes: np.ndarray, *, buffer_m: float) -> np.n
 
     Args:
         found: `[N]` index of the split, -1 for windows that are left out already.
-        boxes: `[N, 4]` of windows on the conformal plane of `footprints`.
+        outlines: `[N]` polygons of windows, see `footprints.outlines`.
         buffer_m: as in `apart`.
 
     Returns:
@@ -128,20 +130,18 @@ def keep_apart(found: np.ndarray, boxes: np.ndarray, *, buffer_m: float) -> np.n
     """
     kept = found >= 0
     for split in range(len(NAMES) - 2, -1, -1):
-        here = found == split
-        kept[here] = apart(
-            boxes[here], boxes[(found > split) & kept], buffer_m=buffer_m
-        )
+        here, later = found == split, (found > split) & kept
+        kept[here] = apart(outlines[here], outlines[later], buffer_m=buffer_m)
     return kept
 
 
-def apart(boxes: np.ndarray, others: np.ndarray, *, buffer_m: float) -> np.ndarray:
-    """Tells of each box whether it lies `buffer_m` or more from all others.
+def apart(outlines: np.ndarray, others: np.ndarray, *, buffer_m: float) -> np.ndarray:
+    """Tells of each polygon whether it lies `buffer_m` or more from all others.
 
-    With a buffer of 0, boxes that touch count as too near: shrink them by less than a
+    With a buffer of 0, what touches counts as too near: shrink windows by less than a
     pixel where neighbours are welcome.
     """
-    away, _ = distances.nearest(boxes, others)
+    away, _ = distances.nearest(outlines, others)
     return away >= buffer_m if buffer_m else away > 0
 
 
