@@ -123,11 +123,10 @@ def _vertices(polygons: geopandas.GeoDataFrame) -> tuple[np.ndarray, np.ndarray]
     shapes = _geographic(polygons)
     parts, site = shapely.get_parts(shapes, return_index=True)
     rings = shapely.get_exterior_ring(parts)
-    lines, site = rings[~shapely.is_missing(rings)], site[~shapely.is_missing(rings)]
-    if lonely := set(range(len(shapes))) - set(site.tolist()):
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    if lonely := set(range(len(shapes))) - set(site[ring].tolist()):
         source = polygons.attrs.get("source", "polygons")
         raise InputError(f"{source}: feature {min(lonely)} has no polygon; drop it")
-    points, ring = shapely.get_coordinates(lines, return_index=True)
     repeat = np.diff(ring, append=-1) != 0
     return points[~repeat], site[ring[~repeat]]
 
