@@ -215,7 +215,7 @@ def _apart(infos, index, found, buffer_m):
     for farther in _steps(index):
         near = outlines(farther)[moves]
         fine = splits.apart(near, still[found > TRAIN], buffer_m=buffer_m)
-        fine &= index.reach[moves] >= farther
+        fine &= index.reach.to_numpy()[moves] >= farther
         reach[np.flatnonzero(moves)[fine]] = farther
     return found, np.where(moves, reach, index.reach)
 

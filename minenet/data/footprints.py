@@ -41,10 +41,10 @@ def boxes(info: RasterInfo, windows: np.ndarray, *, scene: int) -> np.ndarray:
 
 def of_scenes(infos: Mapping[str, RasterInfo], names: Sequence[str]) -> np.ndarray:
     """Returns the box `[N, 4]` of each scene that is named."""
-    found = [
-        boxes(infos[name], [[0, 0, infos[name].height, infos[name].width]], scene=i)
-        for i, name in enumerate(names)
-    ]
+    numbers, found = {name: i for i, name in enumerate(infos)}, []
+    for name in names:
+        whole = [[0, 0, infos[name].height, infos[name].width]]
+        found.append(boxes(infos[name], whole, scene=numbers[name]))
     return np.concatenate(found)
 
 
@@ -84,15 +84,15 @@ def outlines(
 
 def _spans(infos, index, grow):
     """Yields number, name, rows and windows `[N, 4]` of each scene of the index."""
-    for i, (name, rows) in enumerate(
-        index.groupby("scene", sort=False).indices.items()
-    ):
+    numbers = {name: i for i, name in enumerate(infos)}
+    for name, rows in index.groupby("scene", sort=False).indices.items():
         info, part = infos[name], index.iloc[rows]
         top = np.maximum(part.row - grow, 0)
         left = np.maximum(part.col - grow, 0)
         bottom = np.minimum(part.row + part.height + grow, info.height)
         right = np.minimum(part.col + part.width + grow, info.width)
-        yield i, name, rows, np.stack([top, left, bottom - top, right - left], axis=1)
+        spans = np.stack([top, left, bottom - top, right - left], axis=1)
+        yield numbers[name], name, rows, spans
 
 
 def _points(info, windows, scene, plane) -> tuple[np.ndarray, np.ndarray]:
