@@ -85,14 +85,13 @@ def test_the_range_is_that_of_the_field(smooth):
         variogram.of(*field(40, smooth, seed), seed=seed)["range_m"]
         for seed in range(3)
     ]
-    assert 0.6 * 100 * smooth < np.median(found) < 1.4 * 100 * smooth
+    assert 0.8 * 100 * smooth < np.median(found) < 1.7 * 100 * smooth
 
 
 def test_noise_has_no_range_and_a_constant_none():
     positions, values = field(30, 1, 0)
     found = variogram.of(positions, values)
-    assert found["range_m"] == pytest.approx(found["lags_m"][0])
-    assert found["lags_m"][0] < 142
+    assert found["range_m"] < 150  # neighbours, 100 or 141 m apart, are unlike already
     np.testing.assert_allclose(found["semivariance"], found["sill"], rtol=0.15)
     none = variogram.of(positions, 0 * values)
     assert none["range_m"] is None and none["lags_m"] == []

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.optimize import nnls
 
 from minenet.data.footprints import APART
 
 ORIGINS, MOST_PAIRS = 400, 20_000_000
-LEVELS_OFF = 0.95
+CANDIDATES, FLAT = 100, 0.1
 FEWEST = 30
 """Pairs that a class of distances needs to count."""
 
@@ -20,8 +21,10 @@ def of(positions: np.ndarray, values: np.ndarray, *, seed: int = 0) -> dict[str,
 
     The estimator of Matheron (1963): half the mean squared difference of the pairs in
     each class of distances. Classes grow by √2 from the least distance to half the
-    greatest. No model is fitted: the range is the distance at which pairs first are as
-    unlike as values are in general, 95 % of their variance.
+    greatest. The range is that of the spherical model with a nugget that fits best,
+    each class weighted by its pairs over its squared distance, as in gstat: beyond it
+    pairs are as unlike as values are in general. Where less than a tenth of the
+    variance depends on distance, it is the least distance.
 
     Args:
         positions: `[N, 3]` metres, see `distances.positions`.
@@ -29,8 +32,8 @@ def of(positions: np.ndarray, values: np.ndarray, *, seed: int = 0) -> dict[str,
         seed: draws the windows that distances are measured from, 400 at most.
 
     Returns:
-        `range_m`, None if it is never reached or if values do not vary; `sill`, their
-        variance; `lags_m`, `semivariance` and `pairs` of each class, lists.
+        `range_m`, None if it lies beyond them or if values do not vary; `sill`,
+        their variance; `lags_m`, `semivariance` and `pairs` of each class, lists.
     """
     sill = float(np.var(values)) if len(values) else 0.0
     lags, unlike, pairs = np.empty((3, 0))
@@ -39,7 +42,7 @@ def of(positions: np.ndarray, values: np.ndarray, *, seed: int = 0) -> dict[str,
         drawn = np.random.default_rng(seed).permutation(len(values))[:count]
         lags, unlike, pairs = _classes(positions, values, drawn)
     return {
-        "range_m": _levels_off(lags, unlike, sill),
+        "range_m": _fitted(lags, unlike, pairs, sill),
         "sill": sill,
         "lags_m": lags.tolist(),
         "semivariance": unlike.tolist(),
@@ -72,10 +75,20 @@ def _rows(positions, values, drawn) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield away[there], (values[there] - values[i]) ** 2 / 2
 
 
-def _levels_off(lags: np.ndarray, unlike: np.ndarray, sill: float) -> float | None:
-    """Where the line through the classes first reaches the sill, or None."""
-    high = np.flatnonzero(unlike >= LEVELS_OFF * sill)
-    if not len(high):
+def _fitted(lags, unlike, pairs, sill: float) -> float | None:
+    """The range of the spherical model that fits best, None beyond the last class."""
+    if not len(lags):
         return None
-    upto = slice(max(high[0] - 1, 0), high[0] + 1)
-    return float(np.interp(LEVELS_OFF * sill, unlike[upto], lags[upto]))
+    weight = np.sqrt(pairs) / lags  # near pairs tell most
+    fits = []
+    for reach in np.geomspace(lags[0], 2 * lags[-1], CANDIDATES):
+        h = np.minimum(lags / reach, 1)
+        columns = np.stack([np.ones(len(h)), 1.5 * h - 0.5 * h**3], axis=1)
+        (nugget, rise), off = nnls(columns * weight[:, None], unlike * weight)
+        fits.append((off, reach, nugget, rise))
+    _, reach, nugget, rise = min(fits)
+    if nugget + rise < sill / 2:  # alike at all these distances: it varies beyond them
+        return None
+    if rise <= FLAT * (nugget + rise):
+        return float(lags[0])
+    return float(reach) if reach <= lags[-1] else None
