@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +19,8 @@ SHARES = (0.6, 0.2, 0.2)
 CHIPS_A_BLOCK = 4
 WHOLE = ("random", "group")
 GIVEN = ("folder", "column")
-WAYS = (*WHOLE, *GIVEN, "block")
+WAYS = (*WHOLE, *GIVEN, "place", "block")
+TRAIN, VALIDATION, TEST = range(3)
 
 
 def divide(
@@ -29,14 +32,21 @@ def divide(
     by: str = "random",
     shares: Sequence[float] = SHARES,
     block_m: float | None = None,
+    buffer_m: float = 0.0,
+    folds: int = 0,
+    fold: int = 0,
+    repeat: int = 0,
+    held_out: Sequence[str] = (),
+    stratify: bool = True,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, int]:
     """Returns the index with columns `group`, `split` and `reach`.
 
     "random" and "group" deal out whole scenes and groups, and scenes that overlap on
     the ground stay together. "block" deals out squares of ground, and drops windows
-    that touch squares of several splits. "folder" and "column" take the splits that
-    scenes came with.
+    that touch squares of several splits. "place" tests on whole groups, such as the
+    scenes of a country, and deals out the scenes of all others for training and
+    validation. "folder" and "column" take the splits that scenes came with.
 
     Args:
         scenes: with the group and split they were found with.
@@ -46,6 +56,14 @@ def divide(
         by: one of `WAYS`.
         shares: of train, validation and test.
         block_m: side of a block, in pixels without a CRS; four windows if None.
+        buffer_m: least distance between windows of different splits, in pixels without
+            a CRS; windows that are nearer are dropped, those that train first.
+        folds: deals out this many folds in place of `shares`: one tests, the next
+            validates, the others train.
+        fold: which fold tests, from 0; which of the sorted groups, for "place".
+        repeat: number of another draw with the same seed.
+        held_out: groups that test, for "place"; the group number `fold` if empty.
+        stratify: whether splits get their shares of each class too, not of pixels only.
         seed: decides which unit goes where.
 
     Returns:
@@ -55,30 +73,62 @@ def divide(
         InputError: an unknown way; scenes without the split they should have; too few
             units for the splits; a split that gets no window.
     """
-    if by not in WAYS:
-        raise InputError(f"split.by: {by!r}, expected one of {', '.join(WAYS)}")
+    _check(by, shares, block_m, buffer_m, folds)
+    if repeat:
+        seed = int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+    if folds:
+        deal = functools.partial(
+            splits.cross_validate, folds=folds, fold=fold, seed=seed
+        )
+    else:
+        deal = functools.partial(splits.assign, shares=shares, seed=seed)
     named = {scene.name: scene for scene in scenes}
     groups = index.scene.map({name: scene.group for name, scene in named.items()})
     index = index.assign(group=groups, reach=stride // 2)
-    if by in GIVEN:
-        index["split"] = index.scene.map(_given(named, index, infos, by))
-        return index, 0
-    if by in WHOLE:
-        index["split"] = index.scene.map(_whole(named, index, infos, shares, seed))
-        return index, 0
-    found, reach = _blocks(named, index, infos, stride, shares, block_m, seed)
+    sizes = _quantities(index, stratify)
+    if by == "block":
+        found, index["reach"] = _blocks(named, infos, index, sizes, deal, block_m)
+        expected = {TRAIN, VALIDATION, TEST} if folds else set(np.flatnonzero(shares))
+    else:
+        if by in GIVEN:
+            split_of = _given(named, infos, index, by)
+        elif by in WHOLE:
+            split_of = _whole(named, infos, index, sizes, deal)
+        else:
+            held = _held_out(index, held_out, fold)
+            deal = functools.partial(splits.assign, shares=(*shares[:2], 0), seed=seed)
+            split_of = _places(named, infos, index, sizes, deal, held)
+        found = index.scene.map(split_of).to_numpy()
+        expected = set(found.tolist())
+    if buffer_m or by == "place":
+        found, index["reach"] = _apart(infos, index, found, buffer_m)
     keep = found >= 0
-    index = index.assign(split=np.array(splits.NAMES)[found], reach=reach)[keep]
-    for name, share in zip(splits.NAMES, shares, strict=True):
-        if share > 0 and not (index.split == name).any():
-            raise InputError(
-                f"split: no window for {name}, {(~keep).sum()} lie on borders of "
-                "blocks; choose another split.block_m, split.seed or chip_size"
-            )
+    if missing := expected - set(found.tolist()):
+        raise InputError(
+            f"split: no window for {splits.NAMES[min(missing)]}, {(~keep).sum()} lie "
+            "on borders of blocks or too near to another split; choose another "
+            "split.block_m, split.buffer_m, split.seed or chip_size"
+        )
+    index = index.assign(split=np.array(splits.NAMES)[found])[keep]
     return index.reset_index(drop=True), int((~keep).sum())
 
 
-def _given(named, index, infos, by) -> dict[str, str]:
+def _check(by, shares, block_m, buffer_m, folds) -> None:
+    if by not in WAYS:
+        raise InputError(f"split.by: {by!r}, expected one of {', '.join(WAYS)}")
+    splits.check(shares)
+    if block_m is not None and not block_m > 0:
+        raise InputError(f"split.block_m: {block_m}, expected metres above 0")
+    if not 0 <= buffer_m < np.inf:
+        raise InputError(f"split.buffer_m: {buffer_m}, expected metres, 0 or above")
+    if folds and by not in (*WHOLE, "block"):
+        raise InputError(
+            f"split.folds: {folds}, but split.by={by!r} says itself what tests; choose "
+            "one of random, group, block, or leave split.folds at 0"
+        )
+
+
+def _given(named, infos, index, by) -> dict[str, int]:
     for name, scene in named.items():
         if scene.split is None:
             where = "folder of its path" if by == "folder" else "split_column"
@@ -88,7 +138,7 @@ def _given(named, index, infos, by) -> dict[str, str]:
             )
     given = {name: scene.split for name, scene in named.items()}
     names = index.scene.unique().tolist()
-    units = splits.merge_overlapping(_boxes(named, infos, names), names)
+    units = _merged(named, infos, names, names)
     for unit in np.unique(units):
         together = [name for name, u in zip(names, units, strict=True) if u == unit]
         if len({given[name] for name in together}) > 1:
@@ -97,71 +147,93 @@ def _given(named, index, infos, by) -> dict[str, str]:
                 "scores will flatter the model",
                 ", ".join(together[:4]),
             )
-    return given
+    return {name: splits.NAMES.index(split) for name, split in given.items()}
 
 
-def _whole(named, index, infos, shares, seed) -> dict[str, str]:
+def _whole(named, infos, index, sizes, deal) -> dict[str, int]:
     names = index.scene.unique().tolist()
-    groups = [named[name].group for name in names]
-    units = splits.merge_overlapping(_boxes(named, infos, names), groups)
+    units = _merged(named, infos, names, [named[name].group for name in names])
     unit_of = dict(zip(names, units.tolist(), strict=True))
-    quantities = _quantities(index)
-    sizes = quantities.groupby(index.scene.map(unit_of)).sum().sort_index()
-    found = splits.assign(sizes.to_numpy(), shares=shares, seed=seed)
-    return {name: splits.NAMES[found[unit]] for name, unit in unit_of.items()}
+    total = sizes.groupby(index.scene.map(unit_of)).sum().sort_index()
+    found = deal(total.to_numpy())
+    return {name: int(found[unit]) for name, unit in unit_of.items()}
 
 
-def _blocks(named, index, infos, stride, shares, block_m, seed):
+def _held_out(index, held_out, fold) -> set[str]:
+    places = sorted(index.group.unique().tolist())
+    if not held_out and not 0 <= fold < len(places):
+        raise InputError(
+            f"split.fold: {fold}, expected 0 to {len(places) - 1} for {len(places)} "
+            "groups"
+        )
+    held = {str(each) for each in held_out} or {places[fold]}
+    if unknown := sorted(held - set(places)):
+        raise InputError(
+            f"split.held_out: no group {', '.join(unknown)}; there are "
+            f"{', '.join(places[:12])}"
+        )
+    if held == set(places):
+        raise InputError("split.held_out: all groups, so none is left to train on")
+    return held
+
+
+def _places(named, infos, index, sizes, deal, held) -> dict[str, int]:
+    rest = ~index.group.isin(held)
+    alone = {name: scene for name, scene in named.items() if scene.group not in held}
+    alone = {n: dataclasses.replace(scene, group=n) for n, scene in alone.items()}
+    found = _whole(alone, infos, index[rest], sizes[rest], deal)
+    return {name: found.get(name, TEST) for name in named}
+
+
+def _blocks(named, infos, index, sizes, deal, block_m):
     """The split of every window, -1 on a border, and how far each may move."""
     size = int(index.height.iloc[0])
     if block_m is None:
         gsd = [named[name].gsd_m or 1.0 for name in index.scene.unique()]
         block_m = CHIPS_A_BLOCK * size * float(np.median(gsd))
-    if not block_m > 0:
-        raise InputError(f"split.block_m: {block_m}, expected metres above 0")
-    blocks = splits.Blocks(
-        _window_boxes(named, infos, index, 0),
-        _quantities(index).to_numpy(),
-        block_m=block_m,
-        shares=shares,
-        seed=seed,
-    )
-    found = blocks.of(_window_boxes(named, infos, index, 0))
+    boxes = footprints.of_windows(infos, index)
+    blocks = splits.Blocks(boxes, sizes.to_numpy(), block_m=block_m, deal=deal)
+    found = blocks.of(boxes)
     reach = np.zeros(len(index), int)
-    for farther in sorted({stride // 8, stride // 4, stride // 2} - {0}):
-        same = blocks.of(_window_boxes(named, infos, index, farther)) == found
+    for farther in _steps(index):
+        same = blocks.of(footprints.of_windows(infos, index, grow=farther)) == found
         reach[same & (found >= 0)] = farther
     return found, reach
 
 
-def _quantities(index: pd.DataFrame) -> pd.DataFrame:
+def _apart(infos, index, found, buffer_m):
+    """Drops windows too near to another split, and shortens how far others may move."""
+    # Neighbours share an edge: without a buffer half a pixel between them is enough.
+    slack = 0 if buffer_m else -0.5
+
+    def outlines(grow):
+        return footprints.outlines(infos, index, grow=grow + slack)
+
+    still, reach = outlines(0), np.zeros(len(index), int)
+    found = np.where(splits.keep_apart(found, still, buffer_m=buffer_m), found, -1)
+    moves = found == TRAIN
+    for farther in _steps(index):
+        near = outlines(farther)[moves]
+        fine = splits.apart(near, still[found > TRAIN], buffer_m=buffer_m)
+        fine &= index.reach.to_numpy()[moves] >= farther
+        reach[np.flatnonzero(moves)[fine]] = farther
+    return found, np.where(moves, reach, index.reach)
+
+
+def _steps(index: pd.DataFrame) -> list[int]:
+    """How far windows may be tried to move: an eighth, a fourth, half of the stride."""
+    most = int(index.reach.max())
+    return sorted({most // 4, most // 2, most} - {0})
+
+
+def _quantities(index: pd.DataFrame, stratify: bool) -> pd.DataFrame:
     """What every split should have its share of: pixels, and area of each class."""
     shares = [c for c in index.columns if c.startswith("share_") and c != "share_0"]
-    return index[["valid", *shares]]
+    return index[["valid", *shares] if stratify else ["valid"]]
 
 
-def _boxes(named, infos, names) -> np.ndarray:
-    return np.concatenate(
-        [
-            footprints.boxes(
-                infos[name], [[0, 0, named[name].height, named[name].width]], scene=i
-            )
-            for i, name in enumerate(names)
-        ]
-    )
-
-
-def _window_boxes(named, infos, index, farther: int) -> np.ndarray:
-    """Boxes of windows grown by pixels on each side, without what lies off a scene."""
-    boxes = np.empty((len(index), 4))
-    for i, (name, rows) in enumerate(
-        index.groupby("scene", sort=False).indices.items()
-    ):
-        scene, part = named[name], index.iloc[rows]
-        top = np.maximum(part.row - farther, 0)
-        left = np.maximum(part.col - farther, 0)
-        bottom = np.minimum(part.row + part.height + farther, scene.height)
-        right = np.minimum(part.col + part.width + farther, scene.width)
-        spans = np.stack([top, left, bottom - top, right - left], axis=1)
-        boxes[rows] = footprints.boxes(infos[name], spans, scene=i)
-    return boxes
+def _merged(named, infos, names, units) -> np.ndarray:
+    """Units in which scenes that overlap by a pixel or more are together."""
+    rims = [0.5 * (named[name].gsd_m or 1.0) for name in names]
+    boxes = footprints.of_scenes(infos, names)
+    return splits.merge_overlapping(boxes, units, rim=rims)

@@ -8,11 +8,12 @@ keeps its number, from which every later draw is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import grain
 import numpy as np
 
+from minenet.data import sampling
 from minenet.data.source import ChipSource, Place
 from minenet.types import Batch, InputError, Sample
 
@@ -28,46 +29,43 @@ def train(
     process_index: int = 0,
     process_count: int = 1,
     positive_share: float = 0.0,
+    foreground_share: float = 0.0,
+    hard_share: float = 0.0,
+    hard: np.ndarray | None = None,
     jitter: bool = True,
 ) -> grain.MapDataset:
     """Returns the endless stream of this process's parts of the global batches.
 
     Args:
-        source: chips to draw from, each once an epoch.
+        source: chips to draw from.
         batch_size: over all processes.
         seed: decides order and draws.
         process_index: of this process.
         process_count: of the job.
-        positive_share: share of samples drawn only from chips that hold a class; the
-            rest is drawn from all. 0 takes chips as they come.
+        positive_share: share of samples from chips that hold a class, each as often.
+        foreground_share: share of samples from chips by the area of their classes, with
+            a drawn pixel of it as near the centre as the split allows.
+        hard_share: share of samples from chips by `hard`. What the three leave is drawn
+            from all chips, each once an epoch.
+        hard: how often each chip is to be drawn beside the others, `[N]`; see
+            `sampling.hardness`.
         jitter: whether to move the origin of each chip by a draw, within its split.
 
     Returns:
         `dataset[step]` is a `Batch` of `batch_size // process_count` samples.
 
     Raises:
-        InputError: no chips; a batch that processes cannot share equally.
+        InputError: no chips; a batch that processes cannot share equally; shares that
+            are none; hard chips wanted and none told.
     """
     local = _local(batch_size, process_index, process_count)
     if not len(source):
         raise InputError(f"split {source.split!r}: no chips; change split.shares")
-    if not 0 <= positive_share <= 1:
-        raise InputError(f"positive_share: {positive_share}, expected 0 to 1")
-    order, order_positive, moves = (
-        int(each) for each in np.random.SeedSequence(seed).generate_state(3)
-    )
-    places = _shuffled(source.places, order)
-    positives = [
-        p for p, holds in zip(source.places, source.positive, strict=True) if holds
-    ]
-    if positive_share and positives:
-        chosen = _shuffled(positives, order_positive)
-        if positive_share == 1:
-            places = chosen
-        else:
-            shares = [positive_share, 1 - positive_share]
-            places = grain.MapDataset.mix([chosen, places], shares)
+    shares = sampling.Shares(positive_share, foreground_share, hard_share)
+    weights = sampling.weights(source.index, shares, hard=hard)
+    places = draws(source, weights, seed=seed, centred=jitter)
     if jitter:
+        moves = _seeds(seed)["move"]
         places = places.random_map(source.move, seed=moves)
 
     def read(index: int, place: Place) -> Sample:
@@ -75,6 +73,40 @@ def train(
 
     samples = places.map_with_index(read)
     return samples.batch(local)[process_index::process_count]
+
+
+def draws(
+    source: ChipSource,
+    weights: Mapping[str, tuple[float, np.ndarray]],
+    *,
+    seed: int,
+    centred: bool = True,
+) -> grain.MapDataset:
+    """Returns the endless stream of places that samples are read from.
+
+    Args:
+        source: of the places.
+        weights: of each way to draw its share and the probability `[N]` of each chip,
+            as `sampling.weights` returns them.
+        seed: decides the draws.
+        centred: whether those by foreground are moved to its middle.
+    """
+    seeds = _seeds(seed)
+    streams, shares = [], []
+    for way, (share, chance) in weights.items():
+        chosen = np.flatnonzero(chance)
+        # Alike ones come in turn, each once an epoch; others are drawn independently.
+        if np.ptp(chance[chosen]) == 0:
+            stream = _shuffled([source.places[i] for i in chosen], seeds[way])
+        else:
+            stream = _drawn(source.places, chance, seeds[way])
+        if way == "foreground" and centred:
+            stream = stream.random_map(source.centre, seed=seeds["centre"])
+        streams.append(stream)
+        shares.append(share)
+    if len(streams) == 1:
+        return streams[0]
+    return grain.MapDataset.mix(streams, shares)
 
 
 class Evaluation(Sequence):
@@ -155,6 +187,24 @@ def _shuffled(places: Sequence[Place], seed: int) -> grain.MapDataset:
     # Not without end: Grain's batches of one overflow at the length of infinity.
     epochs = ENDLESS // len(places)
     return grain.MapDataset.source(places).shuffle(seed=seed).repeat(epochs)
+
+
+def _drawn(places: Sequence[Place], chance: np.ndarray, seed: int) -> grain.MapDataset:
+    upto = np.cumsum(chance)
+
+    def draw(_: int, generator: np.random.Generator) -> Place:
+        return places[
+            int(np.searchsorted(upto, generator.random() * upto[-1], "right"))
+        ]
+
+    return grain.MapDataset.range(ENDLESS).random_map(draw, seed=seed)
+
+
+def _seeds(seed: int) -> dict[str, int]:
+    """A seed for each kind of draw."""
+    kinds = ("uniform", "positive", "move", "foreground", "hard", "centre")
+    found = np.random.SeedSequence(seed).generate_state(len(kinds))
+    return dict(zip(kinds, found.tolist(), strict=True))
 
 
 def _numbered(sample: Sample, index: int) -> Sample:

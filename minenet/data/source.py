@@ -47,6 +47,7 @@ class ChipSource:
         numbers = {scene.name: i for i, scene in enumerate(prepared.scenes)}
         self.split = split
         self.size = prepared.chip_size
+        self.index = rows.reset_index(drop=True)
         self.positive = chips.positive(rows)
         self.places = [
             Place(numbers[row.scene], int(row.row), int(row.col), int(row.reach))
@@ -75,6 +76,31 @@ class ChipSource:
         row = _moved(place.row, scene.height - self.size, place.reach, generator)
         col = _moved(place.col, scene.width - self.size, place.reach, generator)
         return place._replace(row=row, col=col)
+
+    def centre(self, place: Place, generator: np.random.Generator) -> Place:
+        """Returns a place with a drawn pixel of a class as near its centre as may be.
+
+        It moves as far as `move` would, and not again: its `reach` is 0.
+        """
+        scene = self._scenes[place.scene]
+        window = Window(place.row, place.col, self.size, self.size)
+        labels = chips.read_labels(scene, window)
+        at = np.flatnonzero((labels > 0) & (labels != IGNORE))
+        if not len(at):
+            return place._replace(reach=0)
+        row, col = divmod(int(generator.choice(at)), self.size)
+        towards = (row - self.size // 2, col - self.size // 2)
+        row, col = (
+            int(
+                np.clip(
+                    origin + step, *_limits(origin, length - self.size, place.reach)
+                )
+            )
+            for origin, step, length in zip(
+                place[1:3], towards, (scene.height, scene.width), strict=True
+            )
+        )
+        return place._replace(row=row, col=col, reach=0)
 
     def read(self, place: Place) -> Sample:
         """Returns the chip at `place`: image with NaN, target, weight."""
@@ -112,7 +138,11 @@ def one_hot(labels: np.ndarray, *, task: Task, classes: int) -> np.ndarray:
 
 
 def _moved(origin: int, inside: int, reach: int, generator) -> int:
-    """Draws an origin within reach; `inside` is the last that stays in the scene."""
-    low = max(origin - reach, min(origin, 0))
-    high = min(origin + reach, max(origin, inside))
+    low, high = _limits(origin, inside, reach)
     return int(generator.integers(low, high + 1))
+
+
+def _limits(origin: int, inside: int, reach: int) -> tuple[int, int]:
+    """Origins within reach; `inside` is the last that stays in the scene."""
+    low = max(origin - reach, min(origin, 0))
+    return low, min(origin + reach, max(origin, inside))

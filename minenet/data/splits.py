@@ -7,16 +7,20 @@ All functions are pure: numbers in, names of splits out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from minenet.data import distances
 from minenet.types import InputError
 
 NAMES = ("train", "validation", "test")
+
+Deal = Callable[[np.ndarray], np.ndarray]
+"""From quantities `[N, Q]` of units to the index of the split of each, `[N]`."""
 
 
 def assign(sizes: np.ndarray, *, shares: Sequence[float], seed: int) -> np.ndarray:
@@ -28,19 +32,19 @@ def assign(sizes: np.ndarray, *, shares: Sequence[float], seed: int) -> np.ndarr
 
     Args:
         sizes: `[N, Q]`, how much of each quantity (pixels, area of a class) a unit has.
-        shares: of train, validation and test; 0 for a split that shall stay empty.
+        shares: of each split; 0 for one that shall stay empty.
         seed: draws the order.
 
     Returns:
         `[N]` index of the split.
 
     Raises:
-        InputError: shares that are none, or fewer units than splits.
+        InputError: fewer units than splits.
 
     >>> np.bincount(assign(np.ones((10, 1)), shares=(0.6, 0.2, 0.2), seed=0)).tolist()
     [6, 2, 2]
     """
-    wanted = _checked(shares)
+    wanted = np.asarray(shares, float) / np.sum(shares)
     wants = np.flatnonzero(wanted)
     if len(sizes) < len(wants):
         raise InputError(
@@ -54,9 +58,9 @@ def assign(sizes: np.ndarray, *, shares: Sequence[float], seed: int) -> np.ndarr
     largest = np.round(4 * np.log2(np.maximum(sizes.max(1), 1e-9)))
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-largest[order], kind="stable")]
-    got, found = np.zeros((3, sizes.shape[1])), np.zeros(len(sizes), int)
+    got, found = np.zeros((len(wanted), sizes.shape[1])), np.zeros(len(sizes), int)
     left = (sizes > 0).sum(0)
-    filled = np.zeros(3, bool)
+    filled = np.zeros(len(wanted), bool)
     for done, unit in enumerate(order):
         size, allowed = sizes[unit], wants
         for quantity in rare[size[rare] > 0]:
@@ -76,15 +80,84 @@ def assign(sizes: np.ndarray, *, shares: Sequence[float], seed: int) -> np.ndarr
     return found
 
 
-def merge_overlapping(boxes: np.ndarray, units: Sequence[int]) -> np.ndarray:
+def cross_validate(
+    sizes: np.ndarray, *, folds: int, fold: int, seed: int
+) -> np.ndarray:
+    """Deals units to folds of equal shares: one tests, the next validates.
+
+    Over all folds each unit tests once. Which units form a fold does not depend on
+    `fold`.
+
+    Args:
+        sizes: `[N, Q]` as in `assign`.
+        folds: how many, 3 or more.
+        fold: which one tests, from 0.
+        seed: draws the folds.
+
+    Returns:
+        `[N]` index of the split.
+
+    >>> found = cross_validate(np.ones((4, 1)), folds=4, fold=1, seed=0)
+    >>> sorted(found.tolist())
+    [0, 0, 1, 2]
+    """
+    if folds < 3 or not 0 <= fold < folds:
+        raise InputError(
+            f"split.folds: {folds}, split.fold: {fold}, expected 3 folds or more (one "
+            "tests, one validates, the rest trains) and a fold from 0 on"
+        )
+    found = assign(sizes, shares=np.ones(folds), seed=seed)
+    roles = np.zeros(folds, int)
+    roles[fold], roles[(fold + 1) % folds] = 2, 1
+    return roles[found]
+
+
+def keep_apart(
+    found: np.ndarray, outlines: np.ndarray, *, buffer_m: float
+) -> np.ndarray:
+    """Tells which windows keep their distance from those of other splits.
+
+    What judges stays whole: of two windows too near to each other the one that trains
+    is left out, or else the one that validates.
+
+    Args:
+        found: `[N]` index of the split, -1 for windows that are left out already.
+        outlines: `[N]` polygons of windows, see `footprints.outlines`.
+        buffer_m: as in `apart`.
+
+    Returns:
+        `[N]` bool, false where a window is left out.
+    """
+    kept = found >= 0
+    for split in range(len(NAMES) - 2, -1, -1):
+        here, later = found == split, (found > split) & kept
+        kept[here] = apart(outlines[here], outlines[later], buffer_m=buffer_m)
+    return kept
+
+
+def apart(outlines: np.ndarray, others: np.ndarray, *, buffer_m: float) -> np.ndarray:
+    """Tells of each polygon whether it lies `buffer_m` or more from all others.
+
+    With a buffer of 0, what touches counts as too near: shrink windows by less than a
+    pixel where neighbours are welcome.
+    """
+    away, _ = distances.nearest(outlines, others)
+    return away >= buffer_m if buffer_m else away > 0
+
+
+def merge_overlapping(
+    boxes: np.ndarray, units: Sequence[int], *, rim: np.ndarray | float | None = None
+) -> np.ndarray:
     """Returns units `[N]` in which no two boxes of different units overlap.
 
     Args:
         boxes: `[N, 4]` of scenes: left, bottom, right, top.
         units: `[N]` what must stay together already.
+        rim: of each box, what does not count; a thousandth of its sides if None.
     """
     # Neighbours share an edge, and rounding makes of it a sliver.
-    rim = 1e-3 * (boxes[:, 2:] - boxes[:, :2])
+    sides = boxes[:, 2:] - boxes[:, :2]
+    rim = 1e-3 * sides if rim is None else np.reshape(rim, (-1, 1))
     shrunk = np.concatenate([boxes[:, :2] + rim, boxes[:, 2:] - rim], axis=1)
     tree = shapely.STRtree(shapely.box(*shrunk.T))
     a, b = tree.query(tree.geometries, predicate="intersects")
@@ -102,18 +175,17 @@ class Blocks:
         boxes: `[N, 4]` of windows, in metres.
         sizes: `[N, Q]` quantities in each window.
         block_m: side of a block.
-        shares: of the splits.
-        seed: draws which blocks go where.
+        deal: from quantities of blocks to splits, as `assign` is.
     """
 
-    def __init__(self, boxes, sizes, *, block_m, shares, seed):
+    def __init__(self, boxes, sizes, *, block_m, deal: Deal):
         self.block_m = block_m
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         cells = np.floor(centres / block_m).astype(np.int64)
         blocks, of = np.unique(cells, axis=0, return_inverse=True)
         total = np.zeros((len(blocks), sizes.shape[1]))
         np.add.at(total, of.ravel(), sizes)
-        found = assign(total, shares=shares, seed=seed)
+        found = deal(total)
         self._split = dict(
             zip(map(tuple, blocks.tolist()), found.tolist(), strict=True)
         )
@@ -139,11 +211,11 @@ class Blocks:
             yield [(column, row) for column in columns for row in rows]
 
 
-def _checked(shares: Sequence[float]) -> np.ndarray:
+def check(shares: Sequence[float]) -> None:
+    """Raises `InputError` where shares are not those of the three splits."""
     wanted = np.asarray(shares, float)
     if wanted.shape != (3,) or (wanted < 0).any() or not wanted[0] > 0:
         raise InputError(
             f"split.shares: {tuple(shares)}, expected three numbers for train, "
             "validation and test, the first above 0, none below"
         )
-    return wanted / wanted.sum()
