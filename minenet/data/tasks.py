@@ -105,7 +105,9 @@ def run(
                     else:
                         waiting.appendleft(i)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for future in running:  # Dask's executor has no `cancel_futures`
+                future.cancel()
+            pool.shutdown(wait=True)
     return results
 
 

@@ -5,6 +5,7 @@ and `StoreSource` feeds training. xarray and zarr-python open the same group:
 
 * `image [N, H, W, C]`, `target [N, H, W]` class ids with 255 for what does not count;
   `valid` as `image` where that is of integers. All three in shards of several chips.
+  A weight is 1 where the target is not 255, so that there is no array of weights.
 * the index, arrays `[N]`: `scene, row, col, tile_ix, tile_iy, year, cluster, split`;
   -1 is none. Scenes, clusters and splits are codes into the lists `minenet.names` of
   the group's attributes.
