@@ -92,7 +92,7 @@ def test_random_deaths_lose_nothing(deaths):
             left.remove(item)
         return fatal
 
-    if max(map(deaths.count, deaths), default=0) < tasks.DEATHS:
+    if max(map(deaths.count, deaths), default=0) < tasks.ALONE:
         executor = functools.partial(Mortal, dies, [])
         found = tasks.run(square, range(20), executor=executor)
         assert found == [i * i for i in range(20)] and not left

@@ -33,10 +33,10 @@ AHEAD = 4
 """Tasks handed out for each core, so that no worker waits for the next."""
 
 SUSPECT = 2
-"""After so many deaths a task runs alone, for it may be what kills its workers."""
+"""After so many deaths, which may be another task's fault, a task runs alone."""
 
-DEATHS = 5
-"""After so many, those alone included, it is given up."""
+ALONE = 3
+"""After so many more, which only it can be to blame for, it is given up."""
 
 
 def run(
@@ -97,7 +97,7 @@ def run(
                         raise error
                 for i in sorted(lost, reverse=True):
                     deaths[i] += 1
-                    if deaths[i] >= DEATHS:
+                    if deaths[i] >= SUSPECT + ALONE:
                         done += 1
                         _give_up(items[i], deaths[i], give_up)
                     elif deaths[i] >= SUSPECT:
