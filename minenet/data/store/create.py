@@ -81,9 +81,9 @@ def create(
         "prepared": {**prepared_.facts(prepared), "statistics": prepared.statistics},
         "names": names,
         "columns": {"chips": list(index), "windows": list(windows)},
-        "digest": _digest(index, windows),
     }
     facts = files.as_json(facts)
+    facts["digest"] = _digest(facts, index, windows)
     root = location.read_json(url, "zarr.json")
     if root is not None:
         _check_same(url, root, facts)
@@ -133,9 +133,9 @@ def _dtype(prepared: Prepared) -> str:
     return found.pop() if len(found) == 1 and found < {*DTYPES} else "float32"
 
 
-def _digest(*frames: pd.DataFrame) -> str:
-    """Tells one index from another."""
-    digest = hashlib.sha256()
+def _digest(facts, *frames: pd.DataFrame) -> str:
+    """Tells one store from another, for workers that keep one open."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for frame in frames:
         for name, column in frame.items():
             digest.update(name.encode())
