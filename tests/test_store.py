@@ -1,5 +1,6 @@
 """A store gives back what the rasters hold, whoever wrote which shard and when."""
 
+import dataclasses
 import functools
 import json
 import multiprocessing
@@ -295,7 +296,11 @@ def test_the_index_tells_where_a_chip_lies(prepared, whole):
         np.testing.assert_array_equal(array[chip].read().result(), expected)
 
 
-def test_what_was_prepared_comes_back(prepared, whole):
+def test_what_was_prepared_comes_back(tmp_path, prepared, whole):
+    sensor = np.where(prepared.index.row > 0, "s2", "landsat")
+    told = dataclasses.replace(prepared, index=prepared.index.assign(sensor=sensor))
+    index = store.create(tmp_path / "s", told).prepared.index
+    assert index.sensor.tolist() == sensor.tolist()
     again = store.Store(whole.url).prepared
     assert again.scenes == prepared.scenes and again.stack == prepared.stack
     assert again.statistics == prepared.statistics and again.bands == prepared.bands

@@ -72,6 +72,9 @@ def create(
     )
     index["split"] = tables.encode(found, names["split"])
     windows = prepared.index.rename(columns={"group": "cluster"})
+    for name in windows.columns.difference(list(names)):
+        if not pd.api.types.is_numeric_dtype(windows[name]):
+            names[name] = sorted(set(windows[name]))
     windows = windows.assign(
         **{name: tables.encode(windows[name], each) for name, each in names.items()}
     )

@@ -61,7 +61,7 @@ class Store:
 
         `scene` is a place among `prepared.scenes`, `cluster` and `split` are names.
         """
-        names = {k: v for k, v in self.facts["names"].items() if k != "scene"}
+        names = {key: self.facts["names"][key] for key in ("cluster", "split")}
         columns = self.facts["columns"]["chips"]
         return tables.named(tables.read(self.url, columns), names)
 
