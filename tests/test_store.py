@@ -216,8 +216,9 @@ def test_a_killed_writer_leaves_whole_shards_and_the_next_goes_on(
     expected = content(whole.url)
     spent, killed = float(process.stdout.readline()), 0
     assert content(f"{url}.unbroken") == expected
-    for _ in range(100):
-        print(generator.uniform(0.2, 0.9) * spent, file=process.stdin, flush=True)
+    moments = sorted(generator.uniform(0.2, 1) * spent for _ in range(12))
+    for moment in [*moments, 0]:  # the last is not killed
+        print(moment, file=process.stdin, flush=True)
         status = int(process.stdout.readline())
         there = content(url) if url.exists() else {}
         for name, value in expected.items():

@@ -12,6 +12,7 @@ from minenet.data import tasks
 from minenet.data.quarantine import Quarantine
 from minenet.data.source import Rasters
 from minenet.data.store.read import Store
+from minenet.geo import handles
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, InputError
 
@@ -42,8 +43,8 @@ class ShardWriter:
         for i, row in enumerate(rows.itertuples()):
             window = Window(row.row, row.col, *side)
             try:
-                image[i], target[i] = rasters.read(row.scene, window)
-            except InputError as error:
+                image[i], target[i] = _read_again(rasters, row.scene, window)
+            except (InputError, *handles.FAILURES) as error:
                 where = {"row": row.row, "col": row.col, "size": layout.size}
                 scene = scenes[row.scene].name
                 self._quarantine.add(error, scene=scene, **where)
@@ -82,6 +83,14 @@ def fill(
     finally:
         records = noted.settle()
     return records
+
+
+def _read_again(rasters: Rasters, scene: int, window: Window):
+    """Reads twice where the first fails: GDAL may tell the failure of another read."""
+    try:
+        return rasters.read(scene, window)
+    except (InputError, *handles.FAILURES):
+        return rasters.read(scene, window)
 
 
 @functools.lru_cache(maxsize=2)
