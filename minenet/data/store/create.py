@@ -28,7 +28,7 @@ def create(
     url: str | os.PathLike[str],
     prepared: Prepared,
     *,
-    dtype: str | None = None,
+    dtype: str | None = "float32",
     codec: Codec = "none",
     size: int | None = None,
     chunk: int | None = None,
@@ -40,8 +40,8 @@ def create(
     Args:
         url: a folder, or what TensorStore can open, such as `gs://bucket/name`.
         prepared: windows of scenes; the chips that they touch are stored.
-        dtype: of images, see `layout.DTYPES`; if None the rasters' own where it is one
-            of these and the same for all, else float32.
+        dtype: of images, see `layout.DTYPES`. float32 is the fastest to read; None is
+            the rasters' own where it is one of these and the same for all.
         codec: "none", "zstd" or "blosc".
         size: side of a chip in pixels; the windows' if None.
         chunk: side of the squares that a chip is read in; half of `size` if None.
