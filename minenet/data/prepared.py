@@ -73,18 +73,41 @@ def save(prepared: Prepared, *, origin: Mapping[str, Any]) -> None:
     Raises:
         InputError: no space, no permission.
     """
-    out = prepared.out
-    scenes = [
-        {**dataclasses.asdict(s), "label": os.path.relpath(s.label, out)}
-        for s in prepared.scenes
-    ]
-    facts = {key: getattr(prepared, key) for key in FACTS}
-    stack = dataclasses.asdict(prepared.stack)
-    facts |= {"stack": stack, "scenes": scenes, "origin": origin}
+    out, told = prepared.out, facts(prepared)
+    for scene in told["scenes"]:
+        scene["label"] = os.path.relpath(scene["label"], out)
     with files.replacing(out / "index.csv") as part:
         prepared.index.to_csv(part, index=False)
     files.write_json(out / "statistics.json", prepared.statistics)
-    files.write_json(out / "scenes.json", facts)
+    files.write_json(out / "scenes.json", {**told, "origin": origin})
+
+
+def facts(prepared: Prepared) -> dict[str, Any]:
+    """Returns all but tables and folder as JSON holds it; `restore` is the inverse."""
+    return {
+        **{key: getattr(prepared, key) for key in FACTS},
+        "stack": dataclasses.asdict(prepared.stack),
+        "scenes": [dataclasses.asdict(scene) for scene in prepared.scenes],
+    }
+
+
+def restore(
+    out: Path,
+    facts: Mapping[str, Any],
+    index: pd.DataFrame,
+    statistics: dict[str, Any],
+) -> Prepared:
+    """Returns the value of a folder, the tables and what `facts` told."""
+    stack = facts["stack"]
+    picks = tuple((image, band) for image, band in stack["picks"])
+    return Prepared(
+        out=out,
+        stack=Stack(**{**stack, "names": tuple(stack["names"]), "picks": picks}),
+        scenes=tuple(map(Scene.from_json, facts["scenes"])),
+        index=index,
+        statistics=statistics,
+        **{**{key: facts[key] for key in FACTS}, "classes": tuple(facts["classes"])},
+    )
 
 
 def load(out: str | os.PathLike[str]) -> Prepared:
@@ -96,25 +119,15 @@ def load(out: str | os.PathLike[str]) -> Prepared:
     out = Path(out)
     if not (out / "scenes.json").is_file():
         raise InputError(f"{out}: no prepared data; run --mode=prepare first")
-    facts = files.read_json(out / "scenes.json")
-    scenes = (
-        Scene.from_json({**scene, "label": os.path.normpath(out / scene["label"])})
-        for scene in facts["scenes"]
+    told = files.read_json(out / "scenes.json")
+    for scene in told["scenes"]:
+        scene["label"] = os.path.normpath(out / scene["label"])
+    index = pd.read_csv(
+        out / "index.csv",
+        dtype={"scene": str, "group": str, "split": str},
+        keep_default_na=False,
     )
-    stack = facts["stack"]
-    picks = tuple((image, band) for image, band in stack["picks"])
-    return Prepared(
-        out=out,
-        stack=Stack(**{**stack, "names": tuple(stack["names"]), "picks": picks}),
-        scenes=tuple(scenes),
-        index=pd.read_csv(
-            out / "index.csv",
-            dtype={"scene": str, "group": str, "split": str},
-            keep_default_na=False,
-        ),
-        statistics=files.read_json(out / "statistics.json"),
-        **{**{key: facts[key] for key in FACTS}, "classes": tuple(facts["classes"])},
-    )
+    return restore(out, told, index, files.read_json(out / "statistics.json"))
 
 
 def check_origin(out: str | os.PathLike[str], origin: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,6 +31,25 @@ class Place(NamedTuple):
     reach: int
 
 
+class Pixels(Protocol):
+    """What windows of prepared scenes are read from."""
+
+    def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
+
+
+class Rasters:
+    """Pixels straight from the rasters of prepared scenes."""
+
+    def __init__(self, prepared: Prepared):
+        self._scenes, self._stack = prepared.scenes, prepared.stack
+
+    def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
+        image = bands.read(self._scenes[scene].images, self._stack, window)
+        return image, chips.known(image, chips.read_labels(self._scenes[scene], window))
+
+
 class ChipSource:
     """The chips of one split; `source[i]` is a sample without its `index`.
 
@@ -40,9 +59,10 @@ class ChipSource:
     Args:
         prepared: what to cut chips from.
         split: "train", "validation" or "test".
+        pixels: where to read them; from the scenes' rasters if None.
     """
 
-    def __init__(self, prepared: Prepared, *, split: str):
+    def __init__(self, prepared: Prepared, *, split: str, pixels: Pixels | None = None):
         rows = prepared.index[prepared.index.split == split]
         numbers = {scene.name: i for i, scene in enumerate(prepared.scenes)}
         self.split = split
@@ -57,6 +77,7 @@ class ChipSource:
         self._classes = len(prepared.classes)
         self._stack = prepared.stack
         self._scenes = prepared.scenes
+        self._pixels = Rasters(prepared) if pixels is None else pixels
 
     def __len__(self) -> int:
         return len(self.places)
@@ -104,10 +125,8 @@ class ChipSource:
 
     def read(self, place: Place) -> Sample:
         """Returns the chip at `place`: image with NaN, target, weight."""
-        scene = self._scenes[place.scene]
         window = Window(place.row, place.col, self.size, self.size)
-        image = bands.read(scene.images, self._stack, window)
-        labels = chips.known(image, chips.read_labels(scene, window))
+        image, labels = self._pixels.read(place.scene, window)
         return {
             "image": image,
             "target": one_hot(labels, task=self._task, classes=self._classes),
