@@ -254,12 +254,39 @@ def test_pictures_of_absurd_size_are_not_read(tmp_path):
 
 
 def test_bytes_that_are_no_picture():
-    for data in (b"", b"nothing", bomb_png(8), pictures.encode(sample().image)[:-40]):
+    for data in (bomb_png(8), b"II*\0"):
         with pytest.raises(InputError, match="it: cannot be read as a picture"):
             pictures.decode(data, name="it")
-    text = "<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"
-    with pytest.raises(InputError, match="it: cannot be read as a picture"):
-        pictures.decode(text.encode(), name="it")
+    for data in (b"", b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"):
+        with pytest.raises(InputError, match="it: its bytes are no PNG, JPEG or TIFF"):
+            pictures.decode(data, name="it")
+
+
+def test_pngs_that_are_cut_short_are_told(tmp_path):
+    (tmp_path / "images").mkdir()
+    whole = pictures.encode(tiles.picture(64, 64).astype(np.uint8))
+    for i in range(8, len(whole), len(whole) // 20):
+        for data in (whole[:i], whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :]):
+            with pytest.raises(InputError, match="it: a PNG that is truncated or dam"):
+                pictures.decode(data, name="it")
+    path = tmp_path / "images/a.png"
+    path.write_bytes(whole[: len(whole) // 2])
+    for read in (pictures.read, pictures.colors, masks.read):
+        with pytest.raises(InputError, match=r"a\.png: a PNG that is truncated"):
+            read(path)
+
+
+def test_jpegs_that_are_cut_short_are_told(tmp_path):
+    path = tmp_path / "a.jpg"
+    pictures.write(path, tiles.picture(64, 64).astype(np.uint8))
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(
+        pictures.decode(whole, name="it"), pictures.read(path)[1]
+    )
+    path.write_bytes(whole[: len(whole) // 2])
+    for read in (pictures.read, pictures.colors):
+        with pytest.raises(InputError, match=r"a\.jpg: cannot be read"):
+            read(path)
 
 
 def test_what_a_format_does_not_hold(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import grain
 import numpy as np
@@ -321,7 +322,7 @@ def test_examples_that_are_none_of_these(tmp_path):
     told("needs one byte string 'mask'; it has image", image=good)
     told("needs one byte string 'image'; it has no features")
     told("mask of 8 bytes, expected float32 of 6 x 5 x 3", image=good, mask=b"12345678")
-    told("cannot be read as a picture", image=b"x", mask=mask.tobytes())
+    told("its bytes are no PNG", image=b"x", mask=mask.tobytes())
     mask[0, 0] = 0.5, 0.5, 0
     told("mask is not one-hot", image=good, mask=mask.tobytes())
     mask[0, 0] = 1, 1, 0
@@ -345,9 +346,9 @@ def test_samples_that_cannot_be_written(tmp_path):
 
 def test_what_is_damaged_is_told_and_the_rest_goes_on(tmp_path):
     paths = deforestation.write([sample(i) for i in range(6)], tmp_path, per_file=3)
-    whole = bytearray(open(paths[0], "rb").read())
+    whole = bytearray(Path(paths[0]).read_bytes())
     whole[len(whole) // 2] ^= 1  # in the second record
-    open(paths[0], "wb").write(whole)
+    Path(paths[0]).write_bytes(whole)
     errors = {}
     found = deforestation.read(tmp_path, on_error=errors.__setitem__)
     assert [each.name[-6:] for each in found] == [

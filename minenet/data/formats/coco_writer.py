@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import shapely
-from affine import Affine
+import rasterio.features
 from scipy import ndimage
 
 from minenet.data.formats import coco_rle, pictures
 from minenet.data.formats.labelled import LabelledImage, distinct
 from minenet.files import write_json
-from minenet.geo import vector
 from minenet.types import IGNORE, InputError
 
 Style = Literal["polygons", "runs", "compressed"]
@@ -57,16 +55,15 @@ def write(
             {"id": image_id, "file_name": name, "height": height, "width": width}
         )
         for category_id, mask in _masks(sample, classes):
-            for patch in _patches(mask):
-                top_left, box = _box(patch)
+            for segmentation, area, box in _patches(mask, style):
                 objects.append(
                     {
                         "id": len(objects) + 1,
                         "image_id": image_id,
                         "category_id": category_id,
-                        "segmentation": _segmentation(patch, style),
-                        "area": int(patch.sum()),
-                        "bbox": [*top_left, *box],
+                        "segmentation": segmentation,
+                        "area": area,
+                        "bbox": box,
                         "iscrowd": 0,
                     }
                 )
@@ -100,32 +97,30 @@ def _masks(sample: LabelledImage, classes: Sequence[str]):
     return [(i, labels == i) for i in range(1, len(classes) + 1)]
 
 
-def _patches(mask: np.ndarray):
-    patches, count = ndimage.label(mask)
-    return [patches == i for i in range(1, count + 1)]
+def _patches(mask: np.ndarray, style: Style):
+    """Segmentation, area in pixels and x, y, width, height of each patch."""
+    patches, count = ndimage.label(mask, output=np.int32)
+    areas = np.bincount(patches.ravel(), minlength=count + 1).tolist()
+    rings = _rings(patches) if style == "polygons" else {}
+    for i, (rows, cols) in enumerate(ndimage.find_objects(patches), start=1):
+        box = [cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start]
+        segmentation = rings.get(i)
+        if segmentation is None:
+            patch = np.zeros(mask.shape, bool)
+            patch[rows, cols] = patches[rows, cols] == i
+            counts = coco_rle.encode(patch)
+            text = counts if style == "runs" else coco_rle.compress(counts)
+            segmentation = {"size": list(mask.shape), "counts": text}
+        yield segmentation, areas[i], box
 
 
-def _box(patch: np.ndarray) -> tuple[list[int], list[int]]:
-    rows, cols = (np.flatnonzero(patch.any(axis)) for axis in (1, 0))
-    return (
-        [int(cols[0]), int(rows[0])],
-        [int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1)],
-    )
-
-
-def _segmentation(patch: np.ndarray, style: Style) -> list | dict:
-    if style == "polygons":
-        outline = vector.polygonize(
-            patch.astype(np.uint8),
-            affine=Affine.identity(),
-            crs=None,
-            class_names=["object"],
-        ).geometry.iloc[0]
-        if not outline.interiors:
-            ring = shapely.get_coordinates(outline.exterior)[:-1]
-            return [ring.astype(int).ravel().tolist()]
-    counts = coco_rle.encode(patch)
-    size = list(patch.shape)
-    if style == "runs":
-        return {"size": size, "counts": counts}
-    return {"size": size, "counts": coco_rle.compress(counts)}
+def _rings(patches: np.ndarray) -> dict[int, list[list[int]]]:
+    """The outline of each patch along its pixels' edges, if it has no hole."""
+    found = rasterio.features.shapes(patches, mask=patches > 0, connectivity=4)
+    return {
+        int(i): [
+            [int(value) for point in shape["coordinates"][0][:-1] for value in point]
+        ]
+        for shape, i in found
+        if len(shape["coordinates"]) == 1
+    }

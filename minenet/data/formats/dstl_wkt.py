@@ -171,7 +171,8 @@ def write(
 
 def _parsed(wkt: str, where: str) -> shapely.Geometry:
     try:
-        outline = shapely.from_wkt(wkt)
+        with np.errstate(invalid="ignore"):  # told below
+            outline = shapely.from_wkt(wkt)
     except (shapely.errors.ShapelyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{where}: not WKT ({reason})") from error

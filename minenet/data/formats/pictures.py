@@ -19,6 +19,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader, MemoryFile
 
+from minenet.data.formats import png
 from minenet.data.formats.labelled import NOWHERE, LabelledImage
 from minenet.files import replacing
 from minenet.geo import handles, raster
@@ -34,6 +35,17 @@ DRIVERS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
 }
+
+STARTS = {
+    png.START: "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\0": "GTiff",
+    b"MM\0*": "GTiff",
+    b"II+\0": "GTiff",
+    b"MM\0+": "GTiff",
+}
+"""First bytes of the files that are decoded in memory. Of no others, because some of
+GDAL's formats may refer to files of this machine."""
 
 HELD = {
     "GTiff": "uint8 uint16 uint32 uint64 int16 int32 int64 float32 float64",
@@ -67,8 +79,9 @@ def measured(path: str | os.PathLike[str]) -> raster.RasterInfo:
     """Returns what a raster says about itself, if it may be read whole.
 
     Raises:
-        InputError: it cannot be read, or is larger than `LIMIT_BYTES`.
+        InputError: it cannot be read, is a damaged PNG, or larger than `LIMIT_BYTES`.
     """
+    png.check_file(path)
     info = raster.info(path)
     check_size(path, info.height, info.width, len(info.bands), dtype=info.dtype)
     return info
@@ -88,7 +101,8 @@ def read(
         InputError: it cannot be read, or is larger than `LIMIT_BYTES`.
     """
     info = measured(path)
-    image, valid = raster.read(path)
+    with _strict():
+        image, valid = raster.read(path)
     if image.dtype.kind == "f":
         image[~valid] = np.nan
     somewhere = valid.any(-1)
@@ -101,6 +115,7 @@ def colors(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         InputError: it cannot be read, or is larger than `LIMIT_BYTES`.
     """
+    png.check_file(path)
     with handles.opened(path) as dataset, _told(path):
         return _pixels(dataset, path)
 
@@ -115,10 +130,12 @@ def decode(data: bytes, *, name: str) -> np.ndarray:
     Raises:
         InputError: it is no such file, is damaged, or larger than `LIMIT_BYTES`.
     """
+    drivers = [driver for start, driver in STARTS.items() if data.startswith(start)]
+    if not drivers:
+        raise InputError(f"{name}: its bytes are no PNG, JPEG or TIFF file")
+    png.check(data, name=name)
     with handles.environment(), _told(name), MemoryFile(data) as memory:
-        # Named, because other formats may refer to files of this machine.
-        drivers = sorted(set(DRIVERS.values()))
-        with handles.open_quietly(memory.name, driver=drivers) as dataset:
+        with handles.open_quietly(memory.name, driver=drivers[0]) as dataset:
             return _pixels(dataset, name)
 
 
@@ -204,13 +221,19 @@ def _pixels(dataset: DatasetReader, name: str | os.PathLike[str]) -> np.ndarray:
     check_size(
         name, dataset.height, dataset.width, dataset.count, dtype=dataset.dtypes[0]
     )
-    image = np.moveaxis(dataset.read(), 0, -1)
+    with _strict():
+        image = np.moveaxis(dataset.read(), 0, -1)
     if dataset.colorinterp[0] != ColorInterp.palette:
         return np.ascontiguousarray(image)
     table = np.zeros((256, 4), np.uint8)
     for value, color in dataset.colormap(1).items():
         table[value] = color
     return table[image[..., 0]]
+
+
+def _strict() -> rasterio.Env:
+    """Where a JPEG that ends early is an error; else GDAL fills it up with grey."""
+    return rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True)
 
 
 def _profile(image: np.ndarray, driver: str) -> dict:

@@ -11,16 +11,16 @@ from minenet.types import InputError
 
 
 def read(path: str | os.PathLike[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Returns a CSV file, every value as it is written.
+    """Returns a CSV file, every value as it is written, empty where a row ends early.
 
     Python's own reader stops at fields of 131 072 characters, and the outline of one
     forest is longer.
 
     Raises:
-        InputError: no CSV file, or without one of `columns`; a row that is short.
+        InputError: no CSV file, or without one of `columns`; a row that is too long.
     """
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=True)
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         reason = " ".join(str(error).split())
         raise InputError(
