@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from scipy import ndimage
 
 from minenet.data.formats import coco_rle, pictures
 from minenet.data.formats.labelled import LabelledImage, distinct
-from minenet.files import write_json
+from minenet.files import replacing
 from minenet.types import IGNORE, InputError
 
 Style = Literal["polygons", "runs", "compressed"]
@@ -68,14 +69,15 @@ def write(
                     }
                 )
     categories = [{"id": i, "name": n} for i, n in enumerate(classes, start=1)]
-    write_json(
-        annotations,
-        {"images": entries, "annotations": objects, "categories": categories},
-    )
+    value = {"images": entries, "annotations": objects, "categories": categories}
+    with replacing(annotations) as part:
+        part.write_text(json.dumps(value))
     return len(objects)
 
 
-def _masks(sample: LabelledImage, classes: Sequence[str]):
+def _masks(
+    sample: LabelledImage, classes: Sequence[str]
+) -> list[tuple[int, np.ndarray]]:
     """The id of each category, and where it is."""
     labels = sample.labels
     if labels is None:
@@ -97,7 +99,9 @@ def _masks(sample: LabelledImage, classes: Sequence[str]):
     return [(i, labels == i) for i in range(1, len(classes) + 1)]
 
 
-def _patches(mask: np.ndarray, style: Style):
+def _patches(
+    mask: np.ndarray, style: Style
+) -> Iterator[tuple[list | dict, int, list[int]]]:
     """Segmentation, area in pixels and x, y, width, height of each patch."""
     patches, count = ndimage.label(mask, output=np.int32)
     areas = np.bincount(patches.ravel(), minlength=count + 1).tolist()
