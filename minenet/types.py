@@ -64,3 +64,7 @@ class InputError(ValueError):
     The message is one line that names the file or key, says what was expected and what
     to do; the launcher prints it alone, without a traceback.
     """
+
+
+class UnreadableError(InputError):
+    """A file is missing, cut short or damaged: the others may still be used."""
