@@ -43,7 +43,7 @@ def precision_recall(
     histogram: np.ndarray,
     *,
     classes: Sequence[str],
-    threshold: float | None,
+    threshold: float | Sequence[float] | None,
 ) -> None:
     """Draws precision over recall per class, and where the threshold lies.
 
@@ -51,7 +51,7 @@ def precision_recall(
         path: Of the PNG.
         histogram: `[K, 2, bins]`.
         classes: Names of the K classes.
-        threshold: Of the map, or None for exclusive classes.
+        threshold: Of the map, one a class if several; None for exclusive classes.
     """
     curve = metrics.curve(histogram)
     average = metrics.average_precision(histogram)
@@ -62,11 +62,12 @@ def precision_recall(
         label = f"{name}, average precision {average[k]:.3f}"
         axes.plot(recall, precision, color=colour, label=label)
         if threshold is not None:
-            at = min(round(threshold * len(recall)), len(recall) - 1)
+            own = float(np.broadcast_to(threshold, len(classes))[k])
+            at = min(round(own * len(recall)), len(recall) - 1)
             axes.plot(recall[at], precision[at], "o", color=colour)
             right = recall[at] < 0.5
             axes.annotate(
-                f"threshold {threshold:.3f}\nIoU {iou[at]:.3f}",
+                f"threshold {own:.3f}\nIoU {iou[at]:.3f}",
                 (recall[at], precision[at]),
                 xytext=(8 if right else -8, -8),
                 textcoords="offset points",
@@ -93,14 +94,16 @@ def panel(
     Args:
         path: Of the PNG.
         image: `[H, W, C]` with NaN.
-        truth: Class ids `[H, W]`, 255 where unknown; grey in the figure.
+        truth: Class ids `[H, W]`, 255 where unknown; grey in the figure. Or `[H, W, K]`
+            of classes that may overlap, the last of which is seen.
         probability: `[H, W]` of any class but the background.
-        ids: Predicted class ids `[H, W]`, 255 where there is no data.
+        ids: Predicted class ids, likewise; 255 where there is no data.
         bands: Names of the bands, to find red, green and blue.
         title: Name of the scene and its score.
     """
     plot = _plot()
     picture = true_colour(image, bands)
+    truth, ids = _highest(truth), _highest(ids)
     height, width = truth.shape
     figure, axes = plot.subplots(
         1, 4, figsize=(15, np.clip(15 / 4 * height / width, 1.5, 9) + 0.9)
@@ -160,6 +163,14 @@ def true_colour(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
         middle = np.clip(np.median(picture[known]), 1e-3, 0.999)
         picture **= np.clip(np.log(0.4) / np.log(middle), 0.4, 1)
     return np.where(known[..., None], picture, 1.0)
+
+
+def _highest(labels: np.ndarray) -> np.ndarray:
+    """The id `[H, W]` of the last class that a pixel holds; ids as they are."""
+    if labels.ndim == 2:
+        return labels
+    last = ((labels == 1) * np.arange(1, labels.shape[-1] + 1)).max(axis=-1)
+    return np.where((labels == IGNORE).any(axis=-1), IGNORE, last)
 
 
 def _tinted(truth: np.ndarray, nodata: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage, sparse
 
+from minenet.data import targets
 from minenet.data.chips import read_labels
 from minenet.data.scenes import Scene
 from minenet.geo import windows
@@ -20,7 +21,8 @@ def sizes(scenes: Sequence[Scene], classes: Sequence[str]) -> list[dict]:
 
     Args:
         scenes: prepared. In one without a CRS a pixel counts as a square metre.
-        classes: name of each id; the background, 0, has no objects.
+        classes: name of each id; the background, 0, has no objects. Objects of classes
+            that overlap are counted in each.
 
     Returns:
         `[{name, count, total_m2, min_m2, p5_m2, p25_m2, median_m2, p75_m2, p95_m2,
@@ -39,11 +41,17 @@ def sizes(scenes: Sequence[Scene], classes: Sequence[str]) -> list[dict]:
 
 
 def patches(scene: Scene, id_: int) -> np.ndarray:
-    """Returns how many pixels each patch of an id has, `[N]`, in no special order."""
+    """Returns how many pixels each patch of an id has, `[N]`, in no special order.
+
+    Args:
+        scene: prepared; read in strips.
+        id_: from 1, also where classes have a channel each.
+    """
     counts, pairs, first = [], [], 0
     above = np.zeros(scene.width, np.int64)  # numbers of the row before, from 1
     for strip in windows.strips(scene.height, scene.width, rows=ROWS):
-        numbers, count = ndimage.label(read_labels(scene, strip) == id_)
+        mask = targets.holding(read_labels(scene, strip), id_)
+        numbers, count = ndimage.label(mask)
         counts.append(np.bincount(numbers.ravel(), minlength=count + 1)[1:])
         numbers = np.where(numbers[[0, -1]] > 0, numbers[[0, -1]] + first, 0)
         touching = (above > 0) & (numbers[0] > 0)

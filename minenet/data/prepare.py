@@ -136,7 +136,7 @@ def prepare(
             f"{masks or polygons}: no pixel of {', '.join(classes)} in the "
             f"{len(training)} training windows; check labels, values and split"
         )
-    names = ("background", *classes) if task == "binary" else classes
+    names = classes_.names(task, classes)
     made = Prepared(
         out=out,
         task=task,

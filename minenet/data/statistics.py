@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from minenet.data import chips, objects
+from minenet.data import chips, objects, targets
 from minenet.data.scenes import Scene
 from minenet.geo import bands, windows
-from minenet.types import IGNORE
 
 SAMPLE = 500_000
 """About as many pixels decide the percentiles; all others are counted exactly."""
@@ -135,8 +134,8 @@ def collect(
     """
     rows = len(index) * int(index.height.max()) * int(index.width.max())
     every = max(1, rows // SAMPLE)
-    moments, ids = Moments.none(len(stack.names)), np.zeros(256, np.int64)
-    seen = []
+    moments, ids = Moments.none(len(stack.names)), np.zeros(len(classes), np.int64)
+    seen, counted = [], 0
     for scene, members in chips.by_scene(scenes, index):
         seen.append(scene)
         for strip in windows.strips(
@@ -151,8 +150,10 @@ def collect(
                 image = bands.read(scene.images, stack, strip)
                 labels = chips.known(image, chips.read_labels(scene, strip))
                 moments = moments.merge(Moments.of(image[covered], every=every))
-                ids += np.bincount(labels[covered], minlength=256)
-    total = max(1, int(ids[:IGNORE].sum()))
+                counted += int((targets.counted(labels) & covered).sum())
+                masks = (targets.holding(labels, i) for i in range(len(classes)))
+                ids += [(mask & covered).sum() for mask in masks]
+    total = max(1, counted)
     return {
         "bands": moments.summary(stack.names),
         "classes": [
