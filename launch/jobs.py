@@ -269,7 +269,7 @@ def _panels(
             workdir / "figures" / f"{name}.png",
             bands.read(found[name].images, opened.stack, None),
             truth=chips.read_labels(found[name], opened.extent),
-            probability=probability[..., bundle.num_classes > 1 :].max(axis=-1),
+            probability=probability[..., bundle.task == "exclusive" :].max(axis=-1),
             ids=scene_.classify(probability, threshold=bundle.threshold),
             bands=bundle.contract.names,
             title=f"{name}, {score}",

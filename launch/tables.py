@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minenet.data.prepared import Prepared
 
 
@@ -28,7 +30,9 @@ def scores(result: dict[str, Any]) -> None:
         shown = ("–" if values[c] is None else f"{values[c]:.3f}" for c in columns)
         print(f"{name:12}" + "".join(f"{value:>11}" for value in shown))
     if result["threshold"] is not None:
-        print(f"threshold {result['threshold']:.3f}, chosen on the validation split")
+        each = np.atleast_1d(result["threshold"])
+        shown = ", ".join(f"{threshold:.3f}" for threshold in each)
+        print(f"threshold {shown}, chosen on the validation split")
 
 
 def files(**paths: Path) -> None:
