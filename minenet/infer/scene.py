@@ -145,7 +145,7 @@ def _write_rasters(
     overlap: float,
 ) -> None:
     grid = scene.grid
-    overlap = bundle.task == "multilabel"
+    several = bundle.task == "multilabel"
     common = {
         "height": grid.height,
         "width": grid.width,
@@ -171,10 +171,10 @@ def _write_rasters(
         ) as write_probability,
         raster.create(
             parts.classes,
-            count=bundle.num_classes if overlap else 1,
+            count=bundle.num_classes if several else 1,
             dtype=np.uint8,
             nodata=IGNORE,
-            band_names=bundle.classes if overlap else ["class"],
+            band_names=bundle.classes if several else ["class"],
             **common,
         ) as write_classes,
     ):
@@ -188,7 +188,7 @@ def _write_rasters(
             ids = classify(probability, threshold=bundle.threshold)
             empty &= bool((ids == IGNORE).all())
             write_probability(probability, row)
-            write_classes(ids if overlap else ids[..., None], row)
+            write_classes(ids if several else ids[..., None], row)
     if empty:
         logging.warning("%s: no valid pixel, so its map is empty", scene.images[0])
 
