@@ -46,8 +46,9 @@ class Rasters:
 
     def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
-        image = bands.read(self._scenes[scene].images, self._stack, window)
-        return image, chips.known(image, chips.read_labels(self._scenes[scene], window))
+        found = self._scenes[scene]
+        image = bands.read(found.images, self._stack, window, grid=found.onto)
+        return image, chips.known(image, chips.read_labels(found, window))
 
 
 class ChipSource:
