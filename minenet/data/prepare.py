@@ -34,6 +34,7 @@ from minenet.data import (
     tasks,
 )
 from minenet.data import classes as classes_
+from minenet.data import sampling as sampling_
 from minenet.data import scenes as scenes_
 from minenet.data.prepared import Prepared, load
 from minenet.data.quarantine import Quarantine
@@ -80,6 +81,7 @@ def prepare(
     group_column: str | None = None,
     split_column: str | None = None,
     split: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, Any] | None = None,
     chip_size: int = 256,
     stride: int | None = None,
     seed: int = 0,
@@ -125,6 +127,8 @@ def prepare(
         group_column: its column of groups.
         split_column: its column of splits.
         split: keywords of `division.divide`.
+        sampling: how chips are drawn for training, the shares of `pipeline.train` and
+            the path `hard`; decides the column `inclusion` of the index.
         chip_size: side of a window in pixels.
         stride: distance of neighbouring windows; `chip_size` if None.
         seed: decides which unit goes to which split, unless `split` has a seed.
@@ -220,6 +224,7 @@ def prepare(
     found = [each.scene for each in surveyed]
     labels.check_any(found, outlines)
     index, dropped, leaks = _divided(surveyed, stride, dealing)
+    index = sampling_.add(index, {s.name: s.grid for s in found}, **sampling or {})
     training = index[index.split == "train"]
     if not chips.positive(training).any():
         raise InputError(

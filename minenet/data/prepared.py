@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from minenet import files
+from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Scene
 from minenet.geo.bands import Stack
 from minenet.geo.grids import Grid
@@ -51,6 +52,17 @@ class Prepared:
     def bands(self) -> tuple[str, ...]:
         """Names of the channels of an image."""
         return self.stack.names
+
+    @property
+    def images(self) -> list[str]:
+        """For each image of a scene the first one that some scene has."""
+        columns = zip(*(scene.images for scene in self.scenes), strict=True)
+        return [next(filter(None, column)) for column in columns]
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What could not be read."""
+        return Quarantine(self.out / "quarantine.jsonl")
 
     @property
     def grids(self) -> dict[str, Grid]:

@@ -11,7 +11,6 @@ from rasterio.crs import CRS
 
 from minenet.geo.repair import polygonal
 
-
 QUARTER = 32
 """Sides of a quarter circle: a corner is narrower by 0.03 % of the width at most."""
 
