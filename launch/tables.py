@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from minenet.data import label_report
 from minenet.data.prepared import Prepared
+from minenet.files import read_json as json_
 
 
 def splits(prepared: Prepared) -> None:
@@ -21,6 +21,21 @@ def splits(prepared: Prepared) -> None:
         print(f"{prepared.dropped} windows lie across blocks of two splits: left out")
 
 
+def warnings(prepared: Prepared) -> None:
+    """Prints what of the data somebody should look at."""
+    out = prepared.out
+    lines = label_report.lines(json_(out / "labels.json"), source="labels")
+    lines += json_(out / "leakage.json")["warnings"]
+    left = len(prepared.quarantine.settle())
+    if left:
+        lines.append(
+            f"{left} left out because they cannot be read; {prepared.quarantine.path} "
+            "says which and why"
+        )
+    for line in lines:
+        print(f"! {line}")
+
+
 def scores(result: dict[str, Any]) -> None:
     """Prints the scores of each class on a split."""
     columns = ("iou", "f1", "precision", "recall", "average_precision")
@@ -30,7 +45,8 @@ def scores(result: dict[str, Any]) -> None:
         shown = ("–" if values[c] is None else f"{values[c]:.3f}" for c in columns)
         print(f"{name:12}" + "".join(f"{value:>11}" for value in shown))
     if result["threshold"] is not None:
-        each = np.atleast_1d(result["threshold"])
+        found = result["threshold"]
+        each = found if isinstance(found, list) else [found]
         shown = ", ".join(f"{threshold:.3f}" for threshold in each)
         print(f"threshold {shown}, chosen on the validation split")
 

@@ -23,6 +23,21 @@ def count(task: Task, classes: Sequence[str]) -> int:
     return len(names(task, classes))
 
 
+def ids(wanted: Sequence[str], task: Task, classes: Sequence[str]) -> tuple[int, ...]:
+    """Returns the ids of classes by their names.
+
+    Raises:
+        InputError: a name that is none of them.
+    """
+    known = names(task, classes)
+    for name in wanted:
+        if name not in known:
+            raise InputError(
+                f"priority: no class {name!r}; there are {', '.join(known)}"
+            )
+    return tuple(known.index(name) for name in wanted)
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """How values become class ids.

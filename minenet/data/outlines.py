@@ -51,11 +51,7 @@ def from_polygons(
         InputError: no such column; a year that is none; channels without an attribute
             that tells them apart.
     """
-    if rule.channels and rule.attribute is None:
-        raise InputError(
-            f"attribute: none, but {polygons.attrs.get('source', 'polygons')} must say "
-            f"which of {', '.join(rule.channels)} a polygon is; name its column"
-        )
+    _check_attribute(polygons, rule)
     of_year, looked_at = _of_year(polygons, rule, year)
     near = select(of_year, info, margin_m=rule.ignore_m)
     within = None if area is None else select(area, info)
@@ -144,10 +140,12 @@ def join(
             before layers do; others lie below.
 
     Raises:
-        InputError: as `vector.ids`; a layer without a CRS beside one with.
+        InputError: as `vector.ids`; a layer without a CRS beside one with; channels
+            without an attribute that tells them apart.
     """
     first, parts = layers[0][0], []
     for polygons, rule in layers:
+        _check_attribute(polygons, rule)
         classes = {str(value): to for value, to in rule.ids.items()} | dict(rule.ids)
         ids = vector.ids(
             polygons,
@@ -227,6 +225,14 @@ def years(polygons: geopandas.GeoDataFrame, column: str) -> np.ndarray:
             "date that begins with it, such as 2019 or 2019-06-30"
         )
     return found
+
+
+def _check_attribute(polygons: geopandas.GeoDataFrame, rule: Rule) -> None:
+    if rule.channels and rule.attribute is None:
+        raise InputError(
+            f"attribute: none, but {polygons.attrs.get('source', 'polygons')} must say "
+            f"which of {', '.join(rule.channels)} a polygon is; name its column"
+        )
 
 
 def _of_year(polygons, rule: Rule, year: int | None):

@@ -82,6 +82,7 @@ def read(
     *,
     bands: Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads a window of a raster.
 
@@ -90,6 +91,8 @@ def read(
         window: may reach beyond the scene; the whole scene if None.
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
+        nodata: for each band a stored number that is not valid, or None, beside what
+            the file itself says.
 
     Returns:
         The image `[H, W, C]` in the file's dtype (float32 if scaled), and `valid`
@@ -117,6 +120,9 @@ def read(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
                     "the file is truncated or damaged, copy or download it again"
                 ) from error
+    for i, value in enumerate(nodata or ()):
+        if value is not None:
+            valid[..., i] &= image[..., i] != value
     if scaled:
         scales, offsets = np.array(raster.scales), np.array(raster.offsets)
         image = (image * scales[places] + offsets[places]).astype(np.float32)
@@ -129,13 +135,14 @@ def read_float(
     *,
     bands: Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
 ) -> np.ndarray:
     """Reads a window as `[H, W, C]` float32 with NaN wherever a band is invalid.
 
     Arguments and errors are those of `read`. A value too large for float32 is NaN too:
     undeclared fill values look like that.
     """
-    image, valid = read(path, window, bands=bands, scaled=scaled)
+    image, valid = read(path, window, bands=bands, scaled=scaled, nodata=nodata)
     with np.errstate(over="ignore", invalid="ignore"):
         image = image.astype(np.float32, copy=False)
     image[~(valid & np.isfinite(image))] = np.nan
