@@ -60,11 +60,13 @@ def precision_recall(
         recall, precision, iou = curve.recall[k], curve.precision[k], curve.iou[k]
         colour = BLUE if len(classes) == 1 else CLASSES[k % len(CLASSES)]
         label = f"{name}, average precision {average[k]:.3f}"
-        axes.plot(recall, precision, color=colour, label=label)
         if threshold is not None:
             own = float(np.broadcast_to(threshold, len(classes))[k])
             at = min(round(own * len(recall)), len(recall) - 1)
             axes.plot(recall[at], precision[at], "o", color=colour)
+        if np.ndim(threshold):  # several notes would lie on one another
+            label += f",\nIoU {iou[at]:.3f} at threshold {own:.3f}"
+        elif threshold is not None:
             right = recall[at] < 0.5
             axes.annotate(
                 f"threshold {own:.3f}\nIoU {iou[at]:.3f}",
@@ -74,6 +76,7 @@ def precision_recall(
                 ha="left" if right else "right",
                 va="top",
             )
+        axes.plot(recall, precision, color=colour, label=label)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower left")
     _save(figure, path)
