@@ -57,12 +57,18 @@ def _common(info: RasterInfo, sensor: Sensor | None) -> Sequence[str]:
                 "name the bands of the file (gdal_edit), or give data.sensor none"
             )
         return sensor.names
-    found = []
+    found, known = [], 0
     for name in info.bands:  # a file may have more than the product: a mask, an index
         try:
             found.append(sensor.band(name).name)
+            known += 1
         except InputError:
             found.append(name)
+    if not known:
+        raise InputError(
+            f"{info.path}: none of its bands ({', '.join(info.bands)}) is one of "
+            f"{sensor.name} ({', '.join(sensor.names)}); name another data.sensor"
+        )
     return found if len(set(found)) == len(found) else info.bands
 
 

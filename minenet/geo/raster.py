@@ -26,6 +26,8 @@ from minenet.types import InputError
 
 __all__ = ["RasterInfo", "create", "info", "match", "read", "read_float"]
 
+CHOOSE = "choose their grid by config.data.grid, or bring both to one (gdalwarp)"
+
 StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]
 
@@ -161,15 +163,14 @@ def match(infos: Sequence[RasterInfo]) -> None:
         if (first.height, first.width) != (other.height, other.width):
             raise InputError(
                 f"{other.path}: {other.height} x {other.width} pixels, but "
-                f"{first.path} has {first.height} x {first.width}; bring both to one "
-                "grid (gdalwarp)"
+                f"{first.path} has {first.height} x {first.width}; {CHOOSE}"
             )
         if first.crs is None or other.crs is None:
             continue
         if first.crs != other.crs:
             raise InputError(
                 f"{other.path}: CRS {other.crs.to_string()}, but {first.path} has "
-                f"{first.crs.to_string()}; bring both to one grid (gdalwarp)"
+                f"{first.crs.to_string()}; {CHOOSE}"
             )
         corners = [(0, 0), (0, first.height), (first.width, 0)]
         apart = ~first.affine @ other.affine
@@ -177,7 +178,7 @@ def match(infos: Sequence[RasterInfo]) -> None:
         if np.abs(shifts).max() > 0.1:
             raise InputError(
                 f"{other.path}: its pixels lie up to {np.abs(shifts).max():.3g} pixels "
-                f"away from those of {first.path}; bring both to one grid (gdalwarp)"
+                f"away from those of {first.path}; {CHOOSE}"
             )
 
 

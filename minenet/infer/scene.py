@@ -13,6 +13,7 @@ import pandas as pd
 from absl import logging
 
 from minenet.geo import raster, vector
+from minenet.infer import scale
 from minenet.infer.bundle import Bundle
 from minenet.infer.mosaic import Scene, open_scene, strips, whole
 from minenet.infer.predict import Predict
@@ -73,6 +74,7 @@ def predict_scene(
             their names before is as it was.
     """
     scene = open_scene(bundle, images)
+    scale.check(bundle, scene)
     maps = Maps(
         out / f"{scene.name}_probability.tif",
         out / f"{scene.name}_class.tif",
