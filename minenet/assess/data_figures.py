@@ -11,7 +11,7 @@ import pandas as pd
 
 from minenet.assess import plotting, split_map
 from minenet.assess.figures import BLUE, CLASSES, GREY, ORANGE
-from minenet.assess.split_map import COLOURS
+from minenet.assess.plotting import SPLITS
 from minenet.data.prepared import Prepared
 
 HECTARE = 10_000.0
@@ -65,11 +65,9 @@ def class_shares(path: Path, index: pd.DataFrame, *, names: Sequence[str]) -> No
         figsize=(7.2, min(1.5 + 0.28 * len(shares) * len(rows), 40))
     )
     for i, (split, share) in enumerate(shares.iterrows()):
-        label = (
-            f"{split}: {windows[split]:,} windows, {share.iloc[0]:.3g} % {names[0]}"
-        )
+        label = f"{split}: {windows[split]:,} windows, {share.iloc[0]:.3g} % {names[0]}"
         at = rows + (i - (len(shares) - 1) / 2) * thick
-        axes.barh(at, share.iloc[1:], 0.92 * thick, color=COLOURS[split], label=label)
+        axes.barh(at, share.iloc[1:], 0.92 * thick, color=SPLITS[split], label=label)
         for y, value in zip(at, share.iloc[1:], strict=True):
             axes.annotate(
                 f"{value:.3g} %",
@@ -103,11 +101,8 @@ def shares_by_split(index: pd.DataFrame, ids: int) -> pd.DataFrame:
     [0.8, 0.2]
     """
     columns = ["valid", *(f"share_{i}" for i in range(ids))]
-    pixels = index[columns].mul(index.height * index.width, axis=0) if (
-        "height" in index
-    ) else index[columns]
-    sums = pixels.groupby(index.split).sum()
-    splits = [split for split in COLOURS if split in sums.index]
+    sums = index.groupby("split")[columns].sum()
+    splits = [split for split in SPLITS if split in sums.index]
     return sums[columns[1:]].div(sums.valid, axis=0).loc[splits]
 
 
@@ -193,6 +188,8 @@ def object_areas(
     values = np.concatenate([box["fliers"] for box in found])
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
+    few = values.max() < 10 * values.min()
+    axes.xaxis.set_minor_formatter("{x:g}" if few else "")
     axes.set_xlim(values.min() / 2, values.max() * 2)
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_yticks(range(len(found)), [box["label"] for box in found])

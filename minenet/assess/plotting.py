@@ -8,6 +8,9 @@ from typing import Any
 from minenet import files
 from minenet.types import InputError
 
+SPLITS = {"train": "#0072b2", "validation": "#e69f00", "test": "#cc79a7"}
+"""Of the splits, told apart by every eye (Okabe and Ito 2008)."""
+
 
 def pyplot() -> Any:
     """Returns matplotlib's pyplot, drawing to files alone.
