@@ -341,8 +341,8 @@ def test_real_scenes_are_pictured(real_data, tmp_path):
     folder = real_data / "tailings_s2_brazil"
     ready = prepare(
         tmp_path / "data",
-        images=str(folder / "img_u16" / "img_1[0-3].tif"),
-        masks=str(folder / "mask_maus" / "mask_1[0-3].tif"),
+        images=str(folder / "img_u16" / "img_[1-2][0-2].tif"),
+        masks=str(folder / "mask_tailings_union" / "mask_[1-2][0-2].tif"),
         chip_size=224,
     )
     assert len(data_figures.write(tmp_path / "figures", ready)) == 4
