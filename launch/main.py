@@ -47,6 +47,15 @@ _SCENE = flags.DEFINE_multi_string(
 _OUT = flags.DEFINE_string(
     "out", None, "predict: the folder of maps. Default: in workdir."
 )
+_STRICT = flags.DEFINE_bool(
+    "strict", False, "End at the first file that cannot be read, in place of noting it."
+)
+_CLUSTER = flags.DEFINE_string(
+    "cluster",
+    None,
+    "prepare: where scenes are worked on: the address of a Dask scheduler, or local "
+    "for one of this machine. Default: processes of this machine.",
+)
 _DISTRIBUTED = flags.DEFINE_enum(
     "distributed",
     "none",
@@ -96,7 +105,9 @@ def main(argv: Sequence[str]) -> None:
     else:  # how to map is free; what was trained is not
         kept = settings_.read(workdir)
         settings = kept | {"predict": settings.get("predict", kept["predict"])}
-    getattr(jobs, mode)(workdir, settings, scenes=_SCENE.value, out=_OUT.value)
+    jobs_options = {"scenes": _SCENE.value, "out": _OUT.value}
+    jobs_options |= {"strict": _STRICT.value, "cluster": _CLUSTER.value}
+    getattr(jobs, mode)(workdir, settings, **jobs_options)
 
 
 def _parse(arguments: list[str]) -> list[str]:

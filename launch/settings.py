@@ -68,8 +68,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     settings = _merge(defaults, config)
     data = settings["data"]
     data.pop("root", None)
-    for key in ("images", "masks", "polygons", "table"):
+    for key in ("images", "masks", "polygons", "area", "table"):
         data[key] = _absolute(data[key], root)
+    for section, key in (("sampling", "hard"), ("store", "path")):
+        named = settings[section]
+        settings[section] = named | {key: _absolute(named[key], root)}
     start = settings["start"]
     settings["start"] = start | {
         key: _absolute(start[key], root) for key in ("weights", "streams")
@@ -97,6 +100,8 @@ def _absolute(value: Any, root: str | None) -> Any:
     if isinstance(value, (tuple, list)):
         return [_absolute(item, root) for item in value]
     value = value.replace("{root}", root) if root else value
+    if "://" in value:
+        return value
     return str(Path(value).expanduser().absolute())
 
 
