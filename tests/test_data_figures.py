@@ -9,10 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minenet.assess import data_figures, place_map, plotting, split_map
+from minenet.assess import (
+    data_figures,
+    figures,
+    place_map,
+    plotting,
+    split_map,
+    thumbnails,
+)
 from minenet.data import chips, objects
 from minenet.data.prepare import prepare
+from minenet.data.scenes import Scene
 from minenet.geo import preview, raster
+from minenet.geo.bands import Stack
+from minenet.geo.grids import Grid
 from minenet.types import InputError
 from tests import tiles
 
@@ -89,7 +99,8 @@ def without_objects(folder):
     ready = binary(folder)
     return dataclasses.replace(
         ready,
-        statistics=ready.statistics | {"objects": objects.sizes([], ["a", "b"])},
+        statistics=ready.statistics
+        | {"objects": [{"name": "mine"} | objects.described(np.zeros(0))]},
     )
 
 
@@ -208,9 +219,14 @@ def test_boxes_are_the_percentiles_of_areas(tmp_path):
     labels = np.zeros((20, 20), np.uint8)
     labels[0, 0] = labels[3:5, 3:6] = labels[10:20, 10:20] = 1
     path = tiles.save(tmp_path / "label.tif", labels)
-    scene = binary(tmp_path / "other").scenes[0]
-    scene = dataclasses.replace(scene, label=str(path), height=20, width=20, gsd_m=20.0)
-    (box,) = data_figures.boxes(objects.sizes([scene], ["ground", "mine", "none"]))
+    grid = Grid(None, tiles.at(), 20, 20)
+    scene = Scene("a", ("a.tif",), str(path), "a", grid=grid, gsd_m=20.0)
+    mine, none = objects.areas(scene, 3)
+    told = [
+        {"name": "mine"} | objects.described(mine),
+        {"name": "none"} | objects.described(none),
+    ]
+    (box,) = data_figures.boxes(told)
     areas = np.array([1, 6, 100]) * 400 / 10_000
     names = {"whislo": 5, "q1": 25, "med": 50, "q3": 75, "whishi": 95}
     for name, percent in names.items():
@@ -264,16 +280,16 @@ def test_pictured_scenes_are_of_each_split_by_its_share():
 
 def test_places_are_the_middles_on_the_ground(tmp_path):
     ready = binary(tmp_path)
-    infos = {scene.name: raster.info(scene.images[0]) for scene in ready.scenes}
-    found = place_map.places(infos, ready.index)
+    grids = ready.grids
+    found = place_map.places(grids, ready.index)
     assert len(found) == 6 and (found.windows == 9).all()
     to_degrees = pyproj.Transformer.from_crs(32723, 4326, always_xy=True)
     for row in found.itertuples():
-        lon, lat = to_degrees.transform(*(infos[row.scene].affine @ (24, 24)))
+        lon, lat = to_degrees.transform(*(grids[row.scene].affine @ (24, 24)))
         assert (row.lon, row.lat) == pytest.approx((lon, lat))
-    bare = {name: dataclasses.replace(info, crs=None) for name, info in infos.items()}
+    bare = {name: dataclasses.replace(grid, crs=None) for name, grid in grids.items()}
     assert place_map.places(bare, ready.index).empty
-    some = bare | {"img_2": infos["img_2"]}
+    some = bare | {"img_2": grids["img_2"]}
     assert place_map.places(some, ready.index).scene.tolist() == ["img_2"]
 
 
@@ -326,15 +342,35 @@ def test_a_preview_is_small_and_knows_no_data(tmp_path, size):
     assert np.isin(known, image[..., 1]).all()
 
 
-def test_thumbnails_show_the_first_image_of_a_stack(tmp_path):
+def test_thumbnails_show_what_a_scene_has(tmp_path):
     ready = binary(tmp_path)
-    found = split_map.thumbnail(ready.scenes[0], ready.stack, side=100)
-    assert found.shape == (48, 48, 3)
-    one = dataclasses.replace(
-        ready.stack, names=("far",), picks=((1, "far"),), described=True
-    )
-    grey = split_map.thumbnail(ready.scenes[0], one, side=10)
+    scene, stack = ready.scenes[0], ready.stack
+    found = thumbnails.read(scene, stack, side=100)
+    image = raster.read_float(scene.images[0])
+    np.testing.assert_allclose(found, figures.true_colour(image, stack.names))
+    two = dataclasses.replace(scene, images=(None, scene.images[0]))
+    names, picks = ("old_1", "vv"), ((0, 1), (1, 2))
+    grey = thumbnails.read(two, Stack(names, picks, described=True), side=10)
     assert grey.shape == (10, 10, 3) and (grey == grey[..., :1]).all()
+    darkest = float(image[..., 1].min())
+    holed = Stack(("vv",), ((1, 2),), described=True, nodata=(darkest,))
+    white = (thumbnails.read(two, holed, side=48) == 1).all(-1)
+    assert white[image[..., 1] == darkest].all()
+
+
+def test_a_scene_on_another_grid_is_pictured_there(tmp_path):
+    """The grid is twice as coarse as the image and begins 8 of its pixels east."""
+    steps = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint16) + 1
+    path = tiles.save(tmp_path / "a.tif", steps)
+    grid = Grid(tiles.UTM, tiles.at(x_m=80, gsd_m=20.0), 32, 28)
+    scene = Scene("a", (str(path),), None, "a", grid=grid, aligned=True)
+    stack = Stack(("band_1",), ((0, 1),), described=False)
+    found = thumbnails.read(scene, stack, side=16)
+    assert found.shape == (16, 14, 3)
+    expected = steps[:, 8:].reshape(16, 4, 14, 4).mean((1, 3))[..., None]
+    np.testing.assert_allclose(
+        found, figures.true_colour(expected, ["band_1"]), atol=0.02
+    )
 
 
 def test_real_scenes_are_pictured(real_data, tmp_path):

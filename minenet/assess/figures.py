@@ -147,13 +147,7 @@ def true_colour(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
         bands: Names; red, green and blue are found by them, else the first three are
             taken, or the first one in grey.
     """
-    names = [name.lower() for name in bands]
-    chosen = [0, 1, 2] if len(bands) > 2 else [0, 0, 0]
-    for triple in RED_GREEN_BLUE:
-        if all(each.lower() in names for each in triple):
-            chosen = [names.index(each.lower()) for each in triple]
-            break
-    picture = image[..., chosen].astype(np.float32)
+    picture = image[..., visible(bands)].astype(np.float32)
     known = np.isfinite(picture).all(axis=-1)
     if known.any():
         low, high = np.percentile(picture[known], [2, 98], axis=0)
@@ -161,6 +155,22 @@ def true_colour(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
         middle = np.clip(np.median(picture[known]), 1e-3, 0.999)
         picture **= np.clip(np.log(0.4) / np.log(middle), 0.4, 1)
     return np.where(known[..., None], picture, 1.0)
+
+
+def visible(bands: Sequence[str]) -> list[int]:
+    """Returns the places of red, green and blue among names of bands.
+
+    Else those of the first three, or thrice the first one. A word may lead the name of
+    a band, as where several images stack.
+
+    >>> visible(["vv", "2021_B2", "2021_B3", "2021_B4"])
+    [3, 2, 1]
+    """
+    names = [name.lower().rpartition("_")[2] for name in bands]
+    for triple in RED_GREEN_BLUE:
+        if all(each.lower() in names for each in triple):
+            return [names.index(each.lower()) for each in triple]
+    return [0, 1, 2] if len(bands) > 2 else [0, 0, 0]
 
 
 def _tinted(truth: np.ndarray, nodata: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import shapely
 from minenet.assess import plotting
 from minenet.assess.plotting import SPLITS
 from minenet.data import footprints
-from minenet.geo.raster import RasterInfo
+from minenet.geo.grids import Grid
 
 ON_MAP = 20_000
 """Windows that are drawn on the map; of more, only the dots of their scenes."""
@@ -21,18 +21,18 @@ ON_MAP = 20_000
 DEGREES = "EPSG:4326"
 
 
-def places(infos: Mapping[str, RasterInfo], index: pd.DataFrame) -> pd.DataFrame:
+def places(grids: Mapping[str, Grid], index: pd.DataFrame) -> pd.DataFrame:
     """Returns where the windows of each split of each scene lie on the ground.
 
     Args:
-        infos: Of each scene's first image, by the scene's name.
+        grids: Of each scene, by its name.
         index: Windows, with their split.
 
     Returns:
         Columns `scene, split, windows, lon, lat`: how many there are, and the middle of
         them in degrees; scenes without a CRS are left out.
     """
-    known = [name for name, info in infos.items() if info.crs is not None]
+    known = [name for name, grid in grids.items() if grid.crs is not None]
     index = index[index.scene.isin(known)]
     middles = index.assign(row=index.row + index.height / 2).assign(
         col=index.col + index.width / 2
@@ -43,14 +43,14 @@ def places(infos: Mapping[str, RasterInfo], index: pd.DataFrame) -> pd.DataFrame
     if table.empty:
         return pd.DataFrame(columns=["scene", "split", "windows", "lon", "lat"])
     # A window of no extent is a point, whichever CRS it comes from.
-    points = footprints.outlines(infos, table, plane=DEGREES)
+    points = footprints.outlines(grids, table, plane=DEGREES)
     at = np.array([point.exterior.coords[0][:2] for point in points])
     return table[["scene", "split", "windows"]].assign(lon=at[:, 0], lat=at[:, 1])
 
 
 def draw(
     axis: Any,
-    infos: Mapping[str, RasterInfo],
+    grids: Mapping[str, Grid],
     index: pd.DataFrame,
     located: pd.DataFrame,
 ) -> None:
@@ -58,14 +58,14 @@ def draw(
 
     Args:
         axis: Of matplotlib.
-        infos: Of each scene's first image, by the scene's name.
+        grids: Of each scene, by its name.
         index: Windows, with their split.
         located: What `places` returned of these.
     """
     bounds = located[["lon", "lat", "lon", "lat"]].to_numpy(float)
     index = index[index.scene.isin(set(located.scene))]
     if len(index) <= ON_MAP:
-        shapes = footprints.outlines(infos, index, plane=DEGREES)
+        shapes = footprints.outlines(grids, index, plane=DEGREES)
         collections = plotting.pyplot().matplotlib.collections
         axis.add_collection(
             collections.PolyCollection(

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from minenet.assess import figures, place_map, plotting
+from minenet.assess import place_map, plotting, thumbnails
 from minenet.assess.plotting import SPLITS
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
-from minenet.geo import preview, raster
 from minenet.geo.bands import Stack
 
 PANELS = 24
@@ -43,8 +42,8 @@ def draw(path: Path, prepared: Prepared) -> None:
         prepared: Scenes and the index.
     """
     index, found = prepared.index, {scene.name: scene for scene in prepared.scenes}
-    infos = {n: raster.info(found[n].images[0]) for n in index.scene.unique()}
-    located = place_map.places(infos, index)
+    grids = {name: found[name].grid for name in index.scene.unique()}
+    located = place_map.places(grids, index)
     shown = chosen(index, PANELS)
     mapped = located.scene.nunique() > 1
     wide = _columns(len(shown))
@@ -61,7 +60,7 @@ def draw(path: Path, prepared: Prepared) -> None:
     widths = [MAP] * mapped + [side / tall] * wide
     grid = figure.add_gridspec(high, mapped + wide, width_ratios=widths)
     if mapped:
-        place_map.draw(figure.add_subplot(grid[:, 0]), infos, index, located)
+        place_map.draw(figure.add_subplot(grid[:, 0]), grids, index, located)
     for i, name in enumerate(shown):
         axis = figure.add_subplot(grid[i // wide, i % wide + mapped])
         rows = index[index.scene == name]
@@ -74,8 +73,8 @@ def draw(path: Path, prepared: Prepared) -> None:
         frameon=False,
         fontsize=9 if size[0] > 8 else 8,
     )
-    if len(shown) < len(infos):
-        text = f"{len(shown)} of {len(infos):,} scenes pictured"
+    if len(shown) < len(grids):
+        text = f"{len(shown)} of {len(grids):,} scenes pictured"
         figure.text(0.995, 0.99, text, ha="right", va="top", fontsize=9)
     plotting.save(figure, path)
 
@@ -118,7 +117,7 @@ def _draw_scene(
 ) -> None:
     """A picture of a scene, tinted by split, its windows outlined if they are few."""
     plot = plotting.pyplot()
-    picture = thumbnail(scene, stack, side=side)
+    picture = thumbnails.read(scene, stack, side=side)
     splits = painted(
         rows, height=scene.height, width=scene.width, shape=picture.shape[:2]
     )
@@ -143,20 +142,6 @@ def _draw_scene(
     axis.set(xlim=(0, scene.width), ylim=(scene.height, 0))
     axis.set_aspect("equal")
     axis.axis("off")
-
-
-def thumbnail(scene: Scene, stack: Stack, *, side: int) -> np.ndarray:
-    """Returns a picture `[h, w, 3]` in 0..1 of the first of a scene's images."""
-    bands = [
-        (name, band)
-        for name, (image, band) in zip(stack.names, stack.picks, strict=True)
-        if image == 0
-    ]
-    names = [name for name, _ in bands] or [""]
-    picks = [band for _, band in bands] or [1]
-    return figures.true_colour(
-        preview.read(scene.images[0], bands=picks, side=side), names
-    )
 
 
 def _columns(count: int) -> int:
