@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from minenet.assess import errors, judged
+from minenet import metrics
+from minenet.assess import errors, evaluate, judged
 from minenet.data import chips, pipeline, sampling
 from minenet.data.prepare import prepare
 from minenet.data.sampling import Shares
@@ -125,6 +126,19 @@ def test_pixels_come_once_with_what_is_known_of_them(binary):
     target = np.concatenate([strip.target for strip in strips])
     labels = chips.read_labels(scene, None)
     np.testing.assert_array_equal(target[weight][:, 0], labels[weight])
+
+
+def test_what_is_judged_is_what_is_scored(binary):
+    ready, bundle, _ = binary
+    run = predict.predictor(bundle, batch_size=8)
+    counts = evaluate.count(bundle, run, ready, "test", **TILING)
+    index = judged.index(ready, "test")
+    for scene, rows in chips.by_scene(ready.scenes, index):
+        total = sum(
+            metrics.histogram(strip.probability, strip.target, strip.weight)
+            for strip in judged.strips(bundle, run, scene, rows, **TILING)
+        )
+        np.testing.assert_array_equal(total, counts.scenes[scene.name].histogram)
 
 
 def test_the_worst_windows_are_drawn_most(tmp_path):

@@ -114,6 +114,7 @@ def test_heights_are_left_out(tmp_path, polygons):
         ({"how": "squares"}, "how: 'squares', expected one of clusters, sites, aoi"),
         ({"size": 3, "count": 2}, "count: no option of 'clusters'; it has buffer_deg"),
         ({"countries": ["BRA"]}, "countries: give country too"),
+        ({"how": "aoi", "size": 256}, "'aoi' needs gsd_m"),
         ({"how": "sites"}, "count, column: give one of the two"),
         ({"how": "sites", "count": 1, "column": "a"}, "count, column: give one"),
         ({"how": "sites", "column": "a"}, "polygons: no column 'a'; it has name"),

@@ -214,10 +214,12 @@ def boxes(
         pixel: Square metres of the unit of the figure.
     """
     ends = {"whislo": "p5", "q1": "p25", "med": "median", "q3": "p75", "whishi": "p95"}
-    return [
-        {"label": f"{each['name']}\n{each['count']:,} objects"}
-        | {end: each[f"{name}_m2"] / pixel for end, name in ends.items()}
-        | {"fliers": [each["min_m2"] / pixel, each["max_m2"] / pixel]}
-        for each in objects
-        if each["count"]
-    ]
+    found = []
+    for each in objects:
+        if each["count"]:
+            noun = "object" if each["count"] == 1 else "objects"
+            box = {end: each[f"{name}_m2"] / pixel for end, name in ends.items()}
+            box["label"] = f"{each['name']}\n{each['count']:,} {noun}"
+            box["fliers"] = [each["min_m2"] / pixel, each["max_m2"] / pixel]
+            found.append(box)
+    return found

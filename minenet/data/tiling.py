@@ -70,11 +70,14 @@ def write(
     """
     if how not in WAYS:
         raise InputError(f"how: {how!r}, expected one of {', '.join(WAYS)}")
-    known = list(inspect.signature(WAYS[how]).parameters)[1:]
+    known = dict(list(inspect.signature(WAYS[how]).parameters.items())[1:])
     if unknown := [name for name in options if name not in known]:
         raise InputError(
             f"{unknown[0]}: no option of {how!r}; it has {', '.join(known)}"
         )
+    needed = [name for name, each in known.items() if each.default is each.empty]
+    if missing := [name for name in needed if name not in options]:
+        raise InputError(f"{how!r} needs {' and '.join(missing)}")
     made = each_year(WAYS[how](polygons, **options), years)
     out = Path(out)
     with files.replacing(out / "tiles.csv") as part:
