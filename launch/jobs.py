@@ -303,7 +303,7 @@ def _panels(
                 grid=opened.grid if opened.aligned else None,
             ),
             truth=chips.read_labels(found[name], opened.extent),
-            probability=probability[..., bundle.num_classes > 1 :].max(axis=-1),
+            probability=probability[..., bundle.task == "exclusive" :].max(axis=-1),
             ids=scene_.classify(probability, threshold=bundle.threshold),
             bands=bundle.contract.names,
             title=f"{name}, {score}",

@@ -45,7 +45,10 @@ def scores(result: dict[str, Any]) -> None:
         shown = ("–" if values[c] is None else f"{values[c]:.3f}" for c in columns)
         print(f"{name:12}" + "".join(f"{value:>11}" for value in shown))
     if result["threshold"] is not None:
-        print(f"threshold {result['threshold']:.3f}, chosen on the validation split")
+        found = result["threshold"]
+        each = found if isinstance(found, list) else [found]
+        shown = ", ".join(f"{threshold:.3f}" for threshold in each)
+        print(f"threshold {shown}, chosen on the validation split")
 
 
 def files(**paths: Path) -> None:

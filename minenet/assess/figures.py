@@ -44,7 +44,7 @@ def precision_recall(
     histogram: np.ndarray,
     *,
     classes: Sequence[str],
-    threshold: float | None,
+    threshold: float | Sequence[float] | None,
 ) -> None:
     """Draws precision over recall per class, and where the threshold lies.
 
@@ -52,7 +52,7 @@ def precision_recall(
         path: Of the PNG.
         histogram: `[K, 2, bins]`.
         classes: Names of the K classes.
-        threshold: Of the map, or None for exclusive classes.
+        threshold: Of the map, one a class if several; None for exclusive classes.
     """
     curve = metrics.curve(histogram)
     average = metrics.average_precision(histogram)
@@ -61,19 +61,23 @@ def precision_recall(
         recall, precision, iou = curve.recall[k], curve.precision[k], curve.iou[k]
         colour = BLUE if len(classes) == 1 else CLASSES[k % len(CLASSES)]
         label = f"{name}, average precision {average[k]:.3f}"
-        axes.plot(recall, precision, color=colour, label=label)
         if threshold is not None:
-            at = min(round(threshold * len(recall)), len(recall) - 1)
+            own = float(np.broadcast_to(threshold, len(classes))[k])
+            at = min(round(own * len(recall)), len(recall) - 1)
             axes.plot(recall[at], precision[at], "o", color=colour)
+        if np.ndim(threshold):  # several notes would lie on one another
+            label += f",\nIoU {iou[at]:.3f} at threshold {own:.3f}"
+        elif threshold is not None:
             right = recall[at] < 0.5
             axes.annotate(
-                f"threshold {threshold:.3f}\nIoU {iou[at]:.3f}",
+                f"threshold {own:.3f}\nIoU {iou[at]:.3f}",
                 (recall[at], precision[at]),
                 xytext=(8 if right else -8, -8),
                 textcoords="offset points",
                 ha="left" if right else "right",
                 va="top",
             )
+        axes.plot(recall, precision, color=colour, label=label)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower left")
     plotting.save(figure, path)
@@ -94,14 +98,16 @@ def panel(
     Args:
         path: Of the PNG.
         image: `[H, W, C]` with NaN.
-        truth: Class ids `[H, W]`, 255 where unknown; grey in the figure.
+        truth: Class ids `[H, W]`, 255 where unknown; grey in the figure. Or `[H, W, K]`
+            of classes that may overlap, the last of which is seen.
         probability: `[H, W]` of any class but the background.
-        ids: Predicted class ids `[H, W]`, 255 where there is no data.
+        ids: Predicted class ids, likewise; 255 where there is no data.
         bands: Names of the bands, to find red, green and blue.
         title: Name of the scene and its score.
     """
     plot = plotting.pyplot()
     picture = true_colour(image, bands)
+    truth, ids = _highest(truth), _highest(ids)
     height, width = truth.shape
     figure, axes = plot.subplots(
         1, 4, figsize=(15, np.clip(15 / 4 * height / width, 1.5, 9) + 0.9)
@@ -171,6 +177,14 @@ def visible(bands: Sequence[str]) -> list[int]:
         if all(each.lower() in names for each in triple):
             return [names.index(each.lower()) for each in triple]
     return [0, 1, 2] if len(bands) > 2 else [0, 0, 0]
+
+
+def _highest(labels: np.ndarray) -> np.ndarray:
+    """The id `[H, W]` of the last class that a pixel holds; ids as they are."""
+    if labels.ndim == 2:
+        return labels
+    last = ((labels == 1) * np.arange(1, labels.shape[-1] + 1)).max(axis=-1)
+    return np.where((labels == IGNORE).any(axis=-1), IGNORE, last)
 
 
 def _tinted(truth: np.ndarray, nodata: np.ndarray) -> np.ndarray:

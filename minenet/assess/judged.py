@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from minenet.data import chips, source
+from minenet.data import chips, targets
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
 from minenet.geo import windows
@@ -16,7 +16,7 @@ from minenet.geo.windows import Window
 from minenet.infer import mosaic
 from minenet.infer.bundle import Bundle
 from minenet.infer.predict import Predict
-from minenet.types import IGNORE, InputError
+from minenet.types import InputError
 
 
 class Judged(NamedTuple):
@@ -71,6 +71,6 @@ def strips(
         predict, opened, num_classes=bundle.num_classes, wanted=own, **tiling
     ):
         labels = chips.read_labels(scene, Window(row, 0, *probability.shape[:2]))
-        target = source.one_hot(labels, task=bundle.task, classes=bundle.num_classes)
-        known = (labels != IGNORE) & ~np.isnan(probability[..., 0])
+        target = targets.target(labels, task=bundle.task, classes=bundle.num_classes)
+        known = targets.counted(labels) & ~np.isnan(probability[..., 0])
         yield Judged(row, probability, target, known)

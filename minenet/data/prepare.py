@@ -234,7 +234,7 @@ def prepare(
             f"{masks or polygons}: no pixel of {', '.join(classes)} in the "
             f"{len(training)} training windows; check labels, values and split"
         )
-    names = tuple(classes) if task == "exclusive" else ("background", *classes)
+    names = classes_.names(task, classes)
     measure = statistics.Measure(
         stack, len(names), statistics.sampling_rate(training), quarantine
     )

@@ -61,6 +61,7 @@ def create(
         codec=codec,
         chunk=chunk or 0,
         shard=shard or 0,
+        planes=len(prepared.classes) if prepared.task == "multilabel" else 0,
     )
     names = {
         "scene": [scene.name for scene in prepared.scenes],
