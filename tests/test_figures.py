@@ -119,6 +119,7 @@ def test_a_panel_of_classes_that_overlap(tmp_path):
         (("nir", "Red", "Green", "Blue"), (1, 2, 3)),
         (("band_1", "band_2", "band_3", "band_4"), (0, 1, 2)),
         (("VV", "VH"), (0, 0, 0)),
+        (("sar_VV", "s2_B02", "s2_B03", "s2_B04"), (3, 2, 1)),
     ],
 )
 def test_true_colour_finds_its_bands(bands, chosen):
