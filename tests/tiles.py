@@ -1,5 +1,8 @@
 """Small scenes with known content, for tests of what reads and divides them."""
 
+import struct
+import zlib
+
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
@@ -57,3 +60,16 @@ def folder(path, count=6, size=64, share=0.2, classes=1):
         labels = mask(size, size, i, share) * np.uint8(1 + i % classes)
         save(path / f"mask/mask_{i}.tif", labels, **place)
     return {"images": path / "img", "masks": path / "mask"}
+
+
+def bomb_png(side):
+    """A PNG that claims side x side pixels of 3 bytes, and has none."""
+
+    def chunk(kind, data):
+        checked = kind + data
+        crc = struct.pack(">I", zlib.crc32(checked))
+        return struct.pack(">I", len(data)) + checked + crc
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
