@@ -12,7 +12,7 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
-from launch import arguments, tables
+from launch import arguments, formats, tables
 from launch import settings as settings_
 from minenet import losses, models
 from minenet.assess import evaluate as evaluate_
@@ -71,7 +71,8 @@ def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
     def work() -> None:
         if made["scenes"] and not (folder / "mines.gpkg").exists():
             synthetic.write(folder, seed=settings["seed"], **made)
-        tables.splits(prepare_.prepare(workdir / "data", **data))
+        ready = prepare_.prepare(workdir / "data", **formats.converted(workdir, data))
+        tables.splits(ready)
 
     _once(work)
 

@@ -70,6 +70,12 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     data.pop("root", None)
     for key in ("images", "masks", "polygons", "table"):
         data[key] = _absolute(data[key], root)
+    annotations = _absolute(data["format"]["annotations"], root)
+    data["format"] = data["format"] | {"annotations": annotations}
+    export = settings["export"]
+    settings["export"] = export | {
+        key: _absolute(export[key], root) for key in ("maps", "images", "sizes")
+    }
     start = settings["start"]
     settings["start"] = start | {
         key: _absolute(start[key], root) for key in ("weights", "streams")
