@@ -38,10 +38,9 @@ def converted(workdir: Path, data: Settings, *, strict: bool = False) -> Setting
         **options,
         on_error=lambda sample, error: quarantine.add(error, sample=sample),
     )
-    left = f", {done['left_out']} left out, see {quarantine.path}"
-    print(
-        f"{done['samples']} samples of {name} in {out}{left * bool(done['left_out'])}"
-    )
+    print(f"{done['samples']} samples of {name} converted to {out}")
+    if done["left_out"]:
+        print(f"{done['left_out']} cannot be read, left out: {quarantine.path}")
     made = conversion.prepared_from(out, task=data["task"], classes=data["classes"])
     return data | made
 
