@@ -39,8 +39,6 @@ def converted(workdir: Path, data: Settings, *, strict: bool = False) -> Setting
         on_error=lambda sample, error: quarantine.add(error, sample=sample),
     )
     print(f"{done['samples']} samples of {name} converted to {out}")
-    if done["left_out"]:
-        print(f"{done['left_out']} cannot be read, left out: {quarantine.path}")
     made = conversion.prepared_from(out, task=data["task"], classes=data["classes"])
     return data | made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -12,12 +13,12 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
-from launch import arguments, formats, tables
+from launch import arguments, formats, tables, work
 from launch import settings as settings_
 from minenet import losses, models
 from minenet.assess import evaluate as evaluate_
 from minenet.assess import figures
-from minenet.data import chips, pipeline, prepared, source, synthetic
+from minenet.data import chips, pipeline, prepared, store, synthetic, tasks
 from minenet.data import prepare as prepare_
 from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
@@ -49,13 +50,18 @@ def begin(workdir: Path, settings: Settings) -> None:
 
 def run(workdir: Path, settings: Settings, **options: Any) -> None:
     """Does the whole job and prints where everything lies."""
-    prepare(workdir, settings)
-    train(workdir, settings)
-    evaluate(workdir, settings)
-    predict(workdir, settings, **options)
+    for job in (prepare, train, evaluate, predict):
+        job(workdir, settings, **options)
 
 
-def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
+def prepare(
+    workdir: Path,
+    settings: Settings,
+    *,
+    strict: bool = False,
+    cluster: str | None = None,
+    **_: Any,
+) -> None:
     """Reads what is labelled and writes `data/`: index, splits and statistics."""
     data = dict(settings["data"])
     made = data.pop("synthetic")
@@ -67,17 +73,37 @@ def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
             "config.data.images: empty; name a folder of rasters, or ask for "
             "config.data.synthetic.scenes"
         )
+    drawn = {k: v for k, v in settings["sampling"].items() if k != "jitter"}
 
-    def work() -> None:
+    def run_(
+        given: Settings, executor: tasks.MakeExecutor, progress: work.Progress
+    ) -> None:
+        common = {"strict": strict, "executor": executor}
+        ready = prepare_.prepare(
+            workdir / "data", **given, sampling=drawn, progress=progress, **common
+        )
+        if settings["store"]["path"]:
+            options = arguments.given(settings["store"])
+            chips_ = store.create(options.pop("path"), ready, **options)
+            filled = functools.partial(progress, "store")
+            noted = ready.quarantine.path
+            store.fill(chips_, quarantine=noted, progress=filled, **common)
+        progress.close()
+        tables.splits(ready)
+        tables.warnings(ready)
+
+    def work_() -> None:
         if made["scenes"] and not (folder / "mines.gpkg").exists():
             synthetic.write(folder, seed=settings["seed"], **made)
-        ready = prepare_.prepare(workdir / "data", **formats.converted(workdir, data))
-        tables.splits(ready)
+        given = formats.converted(workdir, data, strict=strict)
+        with work.executors(given["images"], cluster) as executor:
+            with contextlib.closing(work.Progress()) as progress:
+                run_(given, executor, progress)
 
-    _once(work)
+    _once(work_)
 
 
-def train(workdir: Path, settings: Settings, **_: Any) -> None:
+def train(workdir: Path, settings: Settings, *, strict: bool = False, **_: Any) -> None:
     """Trains to the best validation IoU and writes the bundle `model/`."""
     ready = prepared.load(workdir / "data")
     options, optimizer = dict(settings["train"]), arguments.given(settings["optimizer"])
@@ -87,15 +113,19 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
+    training, validation = (
+        arguments.chips(ready, settings, split=split, strict=strict)
+        for split in ("train", "validation")
+    )
     chips_ = pipeline.train(
-        source.ChipSource(ready, split="train"),
+        training,
         batch_size=options["batch_size"],
         seed=settings["seed"],
-        **settings["sampling"],
+        **arguments.draws(ready, settings, training),
         **share,
     )
     held_out = pipeline.evaluation(
-        source.ChipSource(ready, split="validation"),
+        validation,
         batch_size=options["batch_size"],
         **share,
     )
@@ -126,7 +156,7 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
     )
 
     def work() -> None:
-        first = [raster.info(path) for path in ready.scenes[0].images]
+        first = [raster.info(path) for path in ready.images]
         bundle = bundle_.Bundle(
             model=settings["model"],
             variables=result.variables,
@@ -194,13 +224,14 @@ def predict(
     *,
     scenes: Sequence[str] = (),
     out: str | None = None,
+    **_: Any,
 ) -> None:
     """Maps scenes; those of the test split where none is named."""
 
     def work() -> None:
         bundle = arguments.bundle(workdir, settings)
         images = [_images(scene) for scene in scenes] or _test_scenes(workdir)
-        stems = [Path(each[0]).stem for each in images]
+        stems = [Path(next(filter(None, each), "")).stem for each in images]
         twice = next((stem for stem in stems if stems.count(stem) > 1), None)
         if twice is not None:
             raise InputError(
@@ -268,7 +299,12 @@ def _panels(
         score = "nothing to find" if iou is None else f"{target} IoU {iou:.3f}"
         figures.panel(
             workdir / "figures" / f"{name}.png",
-            bands.read(found[name].images, opened.stack, None),
+            bands.read(
+                opened.images,
+                opened.stack,
+                None,
+                grid=opened.grid if opened.aligned else None,
+            ),
             truth=chips.read_labels(found[name], opened.extent),
             probability=probability[..., bundle.num_classes > 1 :].max(axis=-1),
             ids=scene_.classify(probability, threshold=bundle.threshold),

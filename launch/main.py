@@ -53,6 +53,15 @@ _OUT = flags.DEFINE_string(
     "predict: the folder of maps. Default: in workdir. export: the file or folder.",
 )
 _FORMAT = flags.DEFINE_string("format", None, "export: coco, dstl, npy, runs, tfrecord")
+_STRICT = flags.DEFINE_bool(
+    "strict", False, "End at the first file that cannot be read, in place of noting it."
+)
+_CLUSTER = flags.DEFINE_string(
+    "cluster",
+    None,
+    "prepare: where scenes are worked on: the address of a Dask scheduler, or local "
+    "for one of this machine. Default: processes of this machine.",
+)
 _DISTRIBUTED = flags.DEFINE_enum(
     "distributed",
     "none",
@@ -104,8 +113,10 @@ def main(argv: Sequence[str]) -> None:
         settings = kept | {key: settings.get(key, kept[key]) for key in FREE}
     if mode == "export":
         formats.export(workdir, settings, name=_FORMAT.value, out=_OUT.value)
-    else:
-        getattr(jobs, mode)(workdir, settings, scenes=_SCENE.value, out=_OUT.value)
+        return
+    jobs_options = {"scenes": _SCENE.value, "out": _OUT.value}
+    jobs_options |= {"strict": _STRICT.value, "cluster": _CLUSTER.value}
+    getattr(jobs, mode)(workdir, settings, **jobs_options)
 
 
 def _parse(arguments: list[str]) -> list[str]:

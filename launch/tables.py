@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from minenet.data import label_report
 from minenet.data.prepared import Prepared
+from minenet.files import read_json as json_
 
 
 def splits(prepared: Prepared) -> None:
@@ -17,6 +19,21 @@ def splits(prepared: Prepared) -> None:
         print(f"{name:12}{rows['scene'].nunique():8}{len(rows):9}{positive:>10}")
     if prepared.dropped:
         print(f"{prepared.dropped} windows lie across blocks of two splits: left out")
+
+
+def warnings(prepared: Prepared) -> None:
+    """Prints what of the data somebody should look at."""
+    out = prepared.out
+    lines = label_report.lines(json_(out / "labels.json"), source="labels")
+    lines += json_(out / "leakage.json")["warnings"]
+    left = len(prepared.quarantine.settle())
+    if left:
+        lines.append(
+            f"{left} left out because they cannot be read; {prepared.quarantine.path} "
+            "says which and why"
+        )
+    for line in lines:
+        print(f"! {line}")
 
 
 def scores(result: dict[str, Any]) -> None:

@@ -188,6 +188,16 @@ def test_only_what_cannot_be_read_is_left_out(tmp_path):
     assert type(errors["a_0"]) is UnreadableError
 
 
+def test_a_picture_without_its_mask_is_left_out(tmp_path):
+    image, labels = tiles.picture(8, 8), tiles.mask(8, 8)
+    samples = [LabelledImage(f"a_{i}", image, labels) for i in range(3)]
+    where = tmp_path / "images", tmp_path / "masks"
+    folder.write(samples, *where)
+    (tmp_path / "masks/a_1.tif").unlink()
+    names, errors = heard(folder.read, *where)
+    assert names == ["a_0", "a_2"] and "no partner" in str(errors["a_1"])
+
+
 @pytest.mark.parametrize(
     ("read", "match"),
     [

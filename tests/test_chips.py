@@ -15,7 +15,7 @@ def made(folder, image, labels):
     path = tiles.save(folder / "image.tif", image, nodata=0)
     label = tiles.save(folder / "label.tif", labels, nodata=255)
     height, width = labels.shape
-    scene = Scene("a", (str(path),), str(label), "a", height=height, width=width)
+    scene = Scene("a", (str(path),), str(label), "a", grid=tiles.grid(height, width))
     return scene, bands.select([[raster.info(path)]])
 
 

@@ -133,7 +133,7 @@ def test_an_attribute_tells_the_class(image, column, values):
 
 def scene(image):
     images = (image.path,)
-    return Scene("a", images, None, "a", height=image.height, width=image.width)
+    return Scene("a", images, None, "a", grid=tiles.grid(image.height, image.width))
 
 
 def test_labels_are_written_on_the_scenes_grid(image, tmp_path):
@@ -153,11 +153,10 @@ def test_a_scene_that_no_polygon_meets_is_empty(image, tmp_path, empty):
     polygons = outlines(box(900, 900, 1, 1))
     made = labels.make(scene(image), image, polygons, rule, tmp_path)
     assert made.empty and made.ignored == (empty == "ignore")
-    named = {"a": image}
-    labels.check_any([made, dataclasses.replace(made, empty=False)], polygons, named)
+    labels.check_any([made, dataclasses.replace(made, empty=False)], polygons)
     with pytest.raises(
         InputError, match=r"1 polygons .* touch none of 1 scenes.*a\.tif"
     ):
-        labels.check_any([made], polygons, named)
+        labels.check_any([made], polygons)
     with pytest.raises(InputError, match="no pixel of any class in 1 scenes"):
-        labels.check_any([made], None, named)
+        labels.check_any([made], None)

@@ -244,7 +244,7 @@ def test_each_feature_is_accounted_for():
 
 def test_pixels_are_counted_as_they_were_written(tmp_path):
     info = raster.info(tiles.save(tmp_path / "a.tif", tiles.picture(40, 60)))
-    scene = Scene("a", (info.path,), None, "a", height=40, width=60)
+    scene = Scene("a", (info.path,), None, "a", grid=tiles.grid(40, 60))
     drawn = frame(box(0, 0, 10, 10), box(5, 5, 10, 10), kind=["pit", "pond"])
     area = frame(box(0, 0, 30, 60))
     made = labels.make(scene, info, drawn, KINDS, tmp_path / "one", area=area)

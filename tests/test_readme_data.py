@@ -133,7 +133,7 @@ def test_dstl(tmp_path):
     ready, printed = made(tmp_path, "dstl")
     assert ready.task == "multilabel" and ready.classes == dstl_wkt.CLASSES
     assert len(ready.bands) == 20 and ready.bands[3] == "P_1"
-    assert "4 samples of dstl" in printed and "1 cannot be read" in printed
+    assert "4 samples of dstl" in printed and "! 1 left out because" in printed
     (line,) = (ready.out / "quarantine.jsonl").read_text().splitlines()
     assert json.loads(line)["sample"] == "s_3" and "s_3_M.tif" in line
     found = labels(ready)
@@ -149,7 +149,7 @@ def test_coco_in_and_out(tmp_path, monkeypatch):
     (images / "s_3.png").unlink()
     ready, printed = made(tmp_path, "coco")
     assert ready.classes == ("building",)
-    assert "4 samples of coco" in printed and "1 cannot be read" in printed
+    assert "4 samples of coco" in printed and "! 1 left out because" in printed
     wanted = {each.name: each.labels == 2 for each in samples(3)}
     found = labels(ready)
     assert sorted(found) == ["s_0", "s_1", "s_2", "s_4"]
@@ -189,7 +189,7 @@ def test_tfrecord(tmp_path):
     Path(path).write_bytes(data)
     ready, printed = made(tmp_path, "forest")
     assert ready.classes == ("forest", "deforestation", "other")
-    assert "4 samples of tfrecord" in printed and "1 cannot be read" in printed
+    assert "4 samples of tfrecord" in printed and "! 1 left out because" in printed
     found = sorted(labels(ready).items())
     for (_, mask), wanted in zip(found, list(samples(3))[:4], strict=True):
         np.testing.assert_array_equal(mask[..., 0], wanted.labels)

@@ -455,7 +455,7 @@ def test_pieces_of_a_window_cover_its_part_of_the_scene_once(
 ):
     from minenet.data.scenes import Scene
 
-    scene = Scene("a", ("a.tif",), None, "a", height=17, width=23)
+    scene = Scene("a", ("a.tif",), None, "a", grid=tiles.grid(17, 23))
     rows, cols = -(-17 // size), -(-23 // size)
     y, x = (grid.ravel() for grid in np.mgrid[:rows, :cols])
     frame = {"scene": 0 * y, "tile_ix": x, "tile_iy": y}

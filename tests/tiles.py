@@ -9,6 +9,7 @@ from rasterio.crs import CRS
 
 from minenet.data.formats import dstl_wkt
 from minenet.geo import handles
+from minenet.geo.grids import Grid
 
 UTM = CRS.from_epsg(32723)
 
@@ -16,6 +17,11 @@ UTM = CRS.from_epsg(32723)
 def at(x_m=0.0, y_m=0.0, gsd_m=10.0):
     """The affine of a scene whose top left corner lies metres from a fixed point."""
     return Affine(gsd_m, 0, 500_000 + x_m, 0, -gsd_m, 8_000_000 + y_m)
+
+
+def grid(height, width):
+    """A grid without a place on the ground."""
+    return Grid(None, Affine.identity(), height, width)
 
 
 def save(path, image, *, names=None, **options):

@@ -61,7 +61,10 @@ def index(
     for row in sorted({w.row for w in grid}):
         stop = min(row + size, scene.height)
         new = Window(begin + len(strip), 0, stop - begin - len(strip), scene.width)
-        fresh = known(bands.read(scene.images, stack, new), read_labels(scene, new))
+        fresh = known(
+            bands.read(scene.images, stack, new, grid=scene.onto),
+            read_labels(scene, new),
+        )
         strip = np.concatenate([strip[row - begin :], fresh])
         begin = row
         # Columns first, then running sums: the cost does not grow with the overlap.

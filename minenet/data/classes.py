@@ -13,6 +13,21 @@ def count(task: Task, classes: Sequence[str]) -> int:
     return 2 if task == "binary" else len(classes)
 
 
+def ids(names: Sequence[str], task: Task, classes: Sequence[str]) -> tuple[int, ...]:
+    """Returns the ids of classes.
+
+    Raises:
+        InputError: a name that is none of them.
+    """
+    known = ("background", *classes) if task == "binary" else tuple(classes)
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"priority: no class {name!r}; there are {', '.join(known)}"
+            )
+    return tuple(known.index(name) for name in names)
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """How values become class ids.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from minenet.data import footprints, splits
 from minenet.data.scenes import Scene
+from minenet.geo.grids import Grid
 from minenet.geo.raster import RasterInfo
 from minenet.types import InputError
 
@@ -25,7 +26,7 @@ TRAIN, VALIDATION, TEST = range(3)
 
 def divide(
     scenes: Sequence[Scene],
-    infos: Mapping[str, RasterInfo],
+    infos: Mapping[str, RasterInfo | Grid],
     index: pd.DataFrame,
     *,
     stride: int,
@@ -50,7 +51,7 @@ def divide(
 
     Args:
         scenes: with the group and split they were found with.
-        infos: of each scene's first image, by the scene's name.
+        infos: of each scene's first image, or its grid, by the scene's name.
         index: windows of all scenes, as `chips.index` lists them.
         stride: distance of windows; half of it is the farthest a window may move.
         by: one of `WAYS`.
@@ -111,6 +112,13 @@ def divide(
         )
     index = index.assign(split=np.array(splits.NAMES)[found])[keep]
     return index.reset_index(drop=True), int((~keep).sum())
+
+
+def block_side_m(scenes: Sequence[Scene], index: pd.DataFrame) -> float:
+    """Returns the side in metres of a block that holds a few windows each way."""
+    seen = set(index.scene)
+    gsd = [scene.gsd_m or 1.0 for scene in scenes if scene.name in seen]
+    return CHIPS_A_BLOCK * int(index.height.iloc[0]) * float(np.median(gsd))
 
 
 def _check(by, shares, block_m, buffer_m, folds) -> None:
@@ -187,10 +195,7 @@ def _places(named, infos, index, sizes, deal, held) -> dict[str, int]:
 
 def _blocks(named, infos, index, sizes, deal, block_m):
     """The split of every window, -1 on a border, and how far each may move."""
-    size = int(index.height.iloc[0])
-    if block_m is None:
-        gsd = [named[name].gsd_m or 1.0 for name in index.scene.unique()]
-        block_m = CHIPS_A_BLOCK * size * float(np.median(gsd))
+    block_m = block_m or block_side_m(list(named.values()), index)
     boxes = footprints.of_windows(infos, index)
     blocks = splits.Blocks(boxes, sizes.to_numpy(), block_m=block_m, deal=deal)
     found = blocks.of(boxes)

@@ -7,7 +7,7 @@ a mine is none, so each is accounted for: `features` is the sum of `used`, `outs
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import geopandas
@@ -105,6 +105,18 @@ def pixels(
         "classes": {name: int(counts[i]) for i, name in enumerate(names)},
         "ignored": ignored,
     }
+
+
+def added(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the report of `pixels` on all scenes from those on some of them."""
+    total: dict[str, Any] = {}
+    for report in reports:
+        for key, value in report.items():
+            if isinstance(value, Mapping):
+                total[key] = added([total.get(key, {}), value])
+            else:
+                total[key] = total.get(key, 0) + value
+    return total
 
 
 def lines(report: Mapping[str, int], *, source: str) -> list[str]:

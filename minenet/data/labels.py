@@ -14,12 +14,12 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import rasterio.transform
 
 from minenet.data.classes import Rule
 from minenet.data.outlines import Read, from_polygons
 from minenet.data.scenes import Scene
 from minenet.geo import raster, windows
+from minenet.geo.grids import Grid
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, InputError
 
@@ -29,7 +29,7 @@ ROWS = 1024
 
 def make(
     scene: Scene,
-    info: raster.RasterInfo,
+    info: raster.RasterInfo | Grid,
     polygons: geopandas.GeoDataFrame | None,
     rule: Rule,
     folder: Path,
@@ -41,7 +41,7 @@ def make(
 
     Args:
         scene: with its mask in `label`, if there are no polygons.
-        info: of its first image.
+        info: of its first image, or its grid.
         polygons: outlines, or None.
         rule: how values become ids.
         folder: of all labels.
@@ -65,7 +65,6 @@ def make(
 def check_any(
     scenes: Sequence[Scene],
     polygons: geopandas.GeoDataFrame | None,
-    infos: Mapping[str, raster.RasterInfo],
 ) -> None:
     """Raises `InputError` where no scene holds any class."""
     if not all(scene.empty for scene in scenes):
@@ -76,12 +75,11 @@ def check_any(
             "and values"
         )
     source = polygons.attrs.get("source", "polygons")
-    info = infos[scenes[0].name]
-    box = rasterio.transform.array_bounds(info.height, info.width, info.affine)
+    grid, path = scenes[0].grid, next(filter(None, scenes[0].images))
     raise InputError(
         f"{source}: its {len(polygons)} polygons ({_span(polygons.total_bounds)}, "
         f"{polygons.crs and polygons.crs.name}) touch none of {len(scenes)} scenes, "
-        f"such as {info.path} ({_span(box)}, {info.crs}); check places and CRS"
+        f"such as {path} ({_span(grid.bounds)}, {grid.crs}); check places and CRS"
     )
 
 
@@ -132,7 +130,7 @@ def _within(read: Read, area: Read) -> Read:
 
 def write(
     scene: Scene,
-    info: raster.RasterInfo,
+    info: raster.RasterInfo | Grid,
     read: Read,
     path: os.PathLike,
     *,

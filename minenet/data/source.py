@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from minenet.data import chips
+from minenet.data.quarantine import Quarantine
 from minenet.geo import bands
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, Sample, Task
@@ -39,15 +40,37 @@ class Pixels(Protocol):
 
 
 class Rasters:
-    """Pixels straight from the rasters of prepared scenes."""
+    """Pixels straight from the rasters of prepared scenes.
 
-    def __init__(self, prepared: Prepared):
+    Args:
+        prepared: whose scenes are read.
+        quarantine: where a window is noted that cannot be read; it counts for nothing
+            then. Without one it is an error.
+    """
+
+    def __init__(self, prepared: Prepared, *, quarantine: Quarantine | None = None):
         self._scenes, self._stack = prepared.scenes, prepared.stack
+        self._quarantine = quarantine
 
     def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
-        image = bands.read(self._scenes[scene].images, self._stack, window)
-        return image, chips.known(image, chips.read_labels(self._scenes[scene], window))
+        if self._quarantine is None:
+            return self._read((scene, window))
+        name, (row, col, *_) = self._scenes[scene].name, window
+        found = self._quarantine.guard(
+            self._read, (scene, window), scene=name, row=row, col=col
+        )
+        return self._nothing(window) if found is None else found
+
+    def _read(self, place: tuple[int, Window]) -> tuple[np.ndarray, np.ndarray]:
+        scene, window = self._scenes[place[0]], place[1]
+        image = bands.read(scene.images, self._stack, window, grid=scene.onto)
+        return image, chips.known(image, chips.read_labels(scene, window))
+
+    def _nothing(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        shape = window.height, window.width
+        image = np.full((*shape, len(self._stack.names)), np.nan, np.float32)
+        return image, np.full(shape, IGNORE, np.uint8)
 
 
 class ChipSource:

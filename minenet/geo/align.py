@@ -17,7 +17,6 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import Resampling
 
-from minenet.geo import bands as bands_
 from minenet.geo import grids, handles, raster, windows
 from minenet.geo.grids import Grid
 from minenet.geo.windows import Window
@@ -50,6 +49,7 @@ def read(
     *,
     bands: raster.Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
     resampling: str = "cubic",
 ) -> np.ndarray:
     """Reads a window of a grid from a raster on any other.
@@ -64,6 +64,7 @@ def read(
         window: may reach beyond the grid, where nothing is valid; the grid if None.
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
+        nodata: see `raster.read`.
         resampling: one of `RADIUS`.
 
     Returns:
@@ -85,51 +86,13 @@ def read(
     if inside is None:
         return image
     here = windows.shift(inside, -window.row, -window.col).slices
-    options = {"bands": bands, "scaled": scaled}
+    options = {"bands": bands, "scaled": scaled, "nodata": nodata}
     if (moved := grids.whole_pixels(info, grid)) is not None:
         there = windows.shift(inside, *moved)
         image[here] = raster.read_float(path, there, **options)
     else:
         image[here] = _warped(info, grid, inside, resampling, count, **options)
     return image
-
-
-def read_stack(
-    images: Sequence[str | None],
-    stack: bands_.Stack,
-    grid: Grid,
-    window: Window | None = None,
-    *,
-    resampling: Sequence[str],
-) -> np.ndarray:
-    """Reads the bands of several rasters on one grid, as `bands.read` does on theirs.
-
-    Args:
-        images: of a scene; None for a sensor or a date that it does not have.
-        stack: bands to read.
-        grid: that the window is of.
-        window: the whole grid if None.
-        resampling: for each image.
-
-    Returns:
-        `[H, W, C]` float32 with NaN where a band is not valid, and in all bands of an
-        image that is None: training calls them not `present`.
-    """
-    window = window or Window(0, 0, grid.height, grid.width)
-    shape = window.height, window.width, len(stack.picks)
-    stacked = np.full(shape, np.nan, np.float32)
-    for i, path in enumerate(images):
-        places = [k for k, (image, _) in enumerate(stack.picks) if image == i]
-        if places and path is not None:
-            stacked[..., places] = read(
-                path,
-                grid,
-                window,
-                bands=[stack.picks[k][1] for k in places],
-                scaled=stack.scaled,
-                resampling=resampling[i],
-            )
-    return stacked
 
 
 def _warped(info, grid, window, resampling, count, **options) -> np.ndarray:

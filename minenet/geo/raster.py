@@ -26,6 +26,8 @@ from minenet.types import InputError, UnreadableError
 
 __all__ = ["RasterInfo", "create", "info", "match", "read", "read_float"]
 
+CHOOSE = "choose their grid by config.data.grid, or bring both to one (gdalwarp)"
+
 StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]
 
@@ -83,6 +85,7 @@ def read(
     *,
     bands: Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads a window of a raster.
 
@@ -91,6 +94,8 @@ def read(
         window: may reach beyond the scene; the whole scene if None.
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
+        nodata: for each band a stored number that is not valid, or None, beside what
+            the file itself says.
 
     Returns:
         The image `[H, W, C]` in the file's dtype (float32 if scaled), and `valid`
@@ -119,6 +124,9 @@ def read(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
                     "the file is truncated or damaged, copy or download it again"
                 ) from error
+    for i, value in enumerate(nodata or ()):
+        if value is not None:
+            valid[..., i] &= image[..., i] != value
     if scaled:
         scales, offsets = np.array(raster.scales), np.array(raster.offsets)
         image = (image * scales[places] + offsets[places]).astype(np.float32)
@@ -131,13 +139,14 @@ def read_float(
     *,
     bands: Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
 ) -> np.ndarray:
     """Reads a window as `[H, W, C]` float32 with NaN wherever a band is invalid.
 
     Arguments and errors are those of `read`. A value too large for float32 is NaN too:
     undeclared fill values look like that.
     """
-    image, valid = read(path, window, bands=bands, scaled=scaled)
+    image, valid = read(path, window, bands=bands, scaled=scaled, nodata=nodata)
     with np.errstate(over="ignore", invalid="ignore"):
         image = image.astype(np.float32, copy=False)
     image[~(valid & np.isfinite(image))] = np.nan
@@ -156,15 +165,14 @@ def match(infos: Sequence[RasterInfo]) -> None:
         if (first.height, first.width) != (other.height, other.width):
             raise InputError(
                 f"{other.path}: {other.height} x {other.width} pixels, but "
-                f"{first.path} has {first.height} x {first.width}; bring both to one "
-                "grid (gdalwarp)"
+                f"{first.path} has {first.height} x {first.width}; {CHOOSE}"
             )
         if first.crs is None or other.crs is None:
             continue
         if first.crs != other.crs:
             raise InputError(
                 f"{other.path}: CRS {other.crs.to_string()}, but {first.path} has "
-                f"{first.crs.to_string()}; bring both to one grid (gdalwarp)"
+                f"{first.crs.to_string()}; {CHOOSE}"
             )
         corners = [(0, 0), (0, first.height), (first.width, 0)]
         apart = ~first.affine @ other.affine
@@ -172,7 +180,7 @@ def match(infos: Sequence[RasterInfo]) -> None:
         if np.abs(shifts).max() > 0.1:
             raise InputError(
                 f"{other.path}: its pixels lie up to {np.abs(shifts).max():.3g} pixels "
-                f"away from those of {first.path}; bring both to one grid (gdalwarp)"
+                f"away from those of {first.path}; {CHOOSE}"
             )
 
 

@@ -40,7 +40,7 @@ class Maps:
 def predict_scene(
     bundle: Bundle,
     predict: Predict,
-    images: Sequence[str],
+    images: Sequence[str | None],
     out: Path,
     *,
     window: int | None = None,
@@ -58,7 +58,7 @@ def predict_scene(
     Args:
         bundle: The model.
         predict: As `predict.predictor` returns it.
-        images: Of the scene, on one grid; the first one's stem names the maps.
+        images: Of the scene; the stem of the first that is there names the maps.
         out: Folder of the maps.
         window: Side of the windows; the bundle's if None.
         overlap: Of neighbouring windows, as a share of their side.
@@ -119,7 +119,8 @@ def _check_names(maps: Maps, scene: Scene) -> None:
         if path.is_dir():
             raise InputError(f"{path}: a folder has this name; choose another --out")
         if path.exists() and any(
-            os.path.exists(image) and path.samefile(image) for image in scene.images
+            image and os.path.exists(image) and path.samefile(image)
+            for image in scene.images
         ):
             raise InputError(
                 f"{path}: the scene itself would be overwritten; choose another --out"
@@ -179,7 +180,7 @@ def _write_rasters(
             write_probability(probability, row)
             write_classes(ids[..., None], row)
     if empty:
-        logging.warning("%s: no valid pixel, so its map is empty", scene.images[0])
+        logging.warning("%s: no valid pixel, so its map is empty", scene.path)
 
 
 def _write_polygons(
