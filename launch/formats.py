@@ -44,12 +44,12 @@ def converted(workdir: Path, data: Settings, *, strict: bool = False) -> Setting
 
 
 def export(
-    workdir: Path, settings: Settings, *, name: str | None, out: str | None
+    workdir: Path, settings: Settings, *, form: str | None, out: str | None, **_: Any
 ) -> None:
     """Writes the run's maps, or those of `config.export.maps`, in a format."""
     if out is None:
         raise InputError("--out: missing; name the file or folder to export to")
     options = dict(settings["export"])
     folder = options.pop("maps") or workdir / "predictions"
-    count = maps.export(name, folder, out, **options)
-    print(f"{count} maps of {folder} as {name} in {out}")
+    count = maps.export(form, folder, Path(out).absolute(), **options)
+    print(f"{count} maps of {folder} as {form} in {out}")

@@ -257,6 +257,11 @@ def predict(
     _once(work)
 
 
+def export(workdir: Path, settings: Settings, **options: Any) -> None:
+    """Writes maps in a format of others."""
+    _once(functools.partial(formats.export, workdir, settings, **options))
+
+
 PANELS, PANEL_PIXELS = 8, 4_000_000
 """Figures of single scenes: few enough to be looked at, of scenes that fit a page."""
 

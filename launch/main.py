@@ -100,7 +100,7 @@ def main(argv: Sequence[str]) -> None:
         raise InputError("--workdir: missing; name the folder of the run")
     workdir = Path(_WORKDIR.value).absolute()
     _connect()
-    from launch import formats, jobs  # import JAX, not to start before _connect
+    from launch import jobs  # imports JAX, which must not start before _connect
 
     mode = _MODE.value
     given = _CONFIG.value is not None
@@ -111,10 +111,7 @@ def main(argv: Sequence[str]) -> None:
     else:  # how to map is free; what was trained is not
         kept = settings_.read(workdir)
         settings = kept | {key: settings.get(key, kept[key]) for key in FREE}
-    if mode == "export":
-        formats.export(workdir, settings, name=_FORMAT.value, out=_OUT.value)
-        return
-    jobs_options = {"scenes": _SCENE.value, "out": _OUT.value}
+    jobs_options = {"scenes": _SCENE.value, "out": _OUT.value, "form": _FORMAT.value}
     jobs_options |= {"strict": _STRICT.value, "cluster": _CLUSTER.value}
     getattr(jobs, mode)(workdir, settings, **jobs_options)
 
