@@ -214,7 +214,10 @@ def prepare(
     )
     scenes = {s.name: imagery.place(s, i, mask, stack) for s, i, mask in opened}
     run = functools.partial(
-        parts.run, executor=executor or tasks.threads(), progress=progress
+        parts.run,
+        executor=executor or tasks.threads(),
+        give_up=lambda named, reason: quarantine.add(reason, scene=named[0]),
+        progress=progress,
     )
     surveyed = list(run(survey.kept(work, out / "parts"), scenes))
     if not surveyed:

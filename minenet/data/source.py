@@ -56,9 +56,9 @@ class Rasters:
         """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
         if self._quarantine is None:
             return self._read((scene, window))
-        name, (row, col, *_) = self._scenes[scene].name, window
+        where = {"scene": self._scenes[scene].name, "row": window.row}
         found = self._quarantine.guard(
-            self._read, (scene, window), scene=name, row=row, col=col
+            self._read, (scene, window), col=window.col, **where
         )
         return self._nothing(window) if found is None else found
 

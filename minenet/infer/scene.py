@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 
 from minenet.geo import raster, vector
+from minenet.infer import scale
 from minenet.infer.bundle import Bundle
 from minenet.infer.mosaic import Scene, open_scene, strips, whole
 from minenet.infer.predict import Predict
@@ -71,6 +72,7 @@ def predict_scene(
             their names before is as it was.
     """
     scene = open_scene(bundle, images)
+    scale.check(bundle, scene)
     maps = Maps(
         out / f"{scene.name}_probability.tif",
         out / f"{scene.name}_class.tif",
