@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -218,19 +216,6 @@ def test_a_sparse_array_is_measured_before_it_is_read(tmp_path):
         npy.load_array(path)
 
 
-def bomb_png(side):
-    """A PNG that claims side x side pixels of 3 bytes, and has none."""
-
-    def chunk(kind, data):
-        checked = kind + data
-        crc = struct.pack(">I", zlib.crc32(checked))
-        return struct.pack(">I", len(data)) + checked + crc
-
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
 def test_pictures_of_absurd_size_are_not_read(tmp_path):
     (tmp_path / "images").mkdir()
     path = tmp_path / "images/bomb.tif"
@@ -250,11 +235,11 @@ def test_pictures_of_absurd_size_are_not_read(tmp_path):
     with pytest.raises(InputError, match="bomb"):
         masks.read(path)
     with pytest.raises(InputError, match="it: 40000 x 40000 x 3 values"):
-        pictures.decode(bomb_png(40_000), name="it")
+        pictures.decode(tiles.bomb_png(40_000), name="it")
 
 
 def test_bytes_that_are_no_picture():
-    for data in (bomb_png(8), b"II*\0"):
+    for data in (tiles.bomb_png(8), b"II*\0"):
         with pytest.raises(InputError, match="it: cannot be read as a picture"):
             pictures.decode(data, name="it")
     for data in (b"", b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"):

@@ -22,7 +22,7 @@ from rasterio.io import DatasetReader
 from minenet.geo import handles
 from minenet.geo.cog import create
 from minenet.geo.windows import Window, clip
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 __all__ = ["RasterInfo", "create", "info", "match", "read", "read_float"]
 
@@ -71,8 +71,9 @@ def info(path: StrPath) -> RasterInfo:
     """Returns what a raster says about itself, without reading pixels.
 
     Raises:
-        InputError: it cannot be read, has no data bands, holds complex numbers, or is
-            placed by ground control points alone.
+        UnreadableError: it is missing, damaged, or claims a size that it cannot have.
+        InputError: it has no data bands, holds complex numbers, or is placed by ground
+            control points alone.
     """
     with handles.opened(path) as dataset:
         return _describe(os.fspath(path), dataset)
@@ -102,7 +103,8 @@ def read(
         are 0.
 
     Raises:
-        InputError: as `info`; a band that is not there; a damaged file.
+        UnreadableError: as `info`; pixels that are damaged.
+        InputError: as `info`; a band that is not there.
     """
     with handles.opened(path) as dataset:
         raster = _describe(os.fspath(path), dataset)
@@ -118,7 +120,7 @@ def read(
             try:
                 _fill(image[here], valid[here], dataset, raster, places, inside)
             except handles.FAILURES as error:
-                raise InputError(
+                raise UnreadableError(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
                     "the file is truncated or damaged, copy or download it again"
                 ) from error
