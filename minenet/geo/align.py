@@ -54,6 +54,7 @@ def read(
     bands: raster.Bands | None = None,
     scaled: bool = False,
     nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
     resampling: str = "cubic",
 ) -> np.ndarray:
     """Reads a window of a grid from a raster on any other.
@@ -69,6 +70,7 @@ def read(
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
         nodata: see `raster.read`.
+        masked: see `raster.read`.
         resampling: one of `RADIUS`.
 
     Returns:
@@ -90,7 +92,7 @@ def read(
     if inside is None:
         return image
     here = windows.shift(inside, -window.row, -window.col).slices
-    options = {"bands": bands, "scaled": scaled, "nodata": nodata}
+    options = {"bands": bands, "scaled": scaled, "nodata": nodata, "masked": masked}
     if (moved := grids.whole_pixels(info, grid)) is not None:
         there = windows.shift(inside, *moved)
         image[here] = raster.read_float(path, there, **options)
@@ -101,7 +103,7 @@ def read(
 
 def _warped(info, grid, window, resampling, count, **options) -> np.ndarray:
     """What a window inside the grid holds of a raster on another one."""
-    scale = _source_pixels(info, grid)
+    scale = source_pixels(info, grid)
     stretch = tuple(gather.stretch(resampling, step) for step in scale)
     if None in stretch:
         return _blockwise(info, grid, window, resampling, count, scale, **options)
@@ -222,8 +224,13 @@ def _warp(part, info, source, grid, block, resampling, scale) -> np.ndarray:
     return np.moveaxis(warped, 0, -1)
 
 
-def _source_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[float, float]:
-    """Rows and columns of the source that a step of one target pixel crosses."""
+def source_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[float, float]:
+    """Returns rows and columns of a raster that a step of one pixel of a grid crosses.
+
+    Args:
+        info: of the raster.
+        grid: at whose middle it is measured.
+    """
     row, col = grid.height / 2, grid.width / 2
     rows, cols = lattice.to_source(info, grid, [row, row, row + 1], [col, col + 1, col])
     crossed = [float(np.hypot(*(at[1:] - at[0]))) for at in (rows, cols)]

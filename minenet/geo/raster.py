@@ -86,6 +86,7 @@ def read(
     bands: Bands | None = None,
     scaled: bool = False,
     nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads a window of a raster.
 
@@ -96,6 +97,7 @@ def read(
         scaled: whether to apply the file's scale and offset.
         nodata: for each band a stored number that is not valid, or None, beside what
             the file itself says.
+        masked: whether what the file itself says counts; else all within it is valid.
 
     Returns:
         The image `[H, W, C]` in the file's dtype (float32 if scaled), and `valid`
@@ -119,6 +121,8 @@ def read(
             here = np.s_[row : row + inside.height, col : col + inside.width]
             try:
                 _fill(image[here], valid[here], dataset, raster, places, inside)
+                if not masked:
+                    valid[here] = True
             except handles.FAILURES as error:
                 raise UnreadableError(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
@@ -140,13 +144,16 @@ def read_float(
     bands: Bands | None = None,
     scaled: bool = False,
     nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
 ) -> np.ndarray:
     """Reads a window as `[H, W, C]` float32 with NaN wherever a band is invalid.
 
     Arguments and errors are those of `read`. A value too large for float32 is NaN too:
     undeclared fill values look like that.
     """
-    image, valid = read(path, window, bands=bands, scaled=scaled, nodata=nodata)
+    image, valid = read(
+        path, window, bands=bands, scaled=scaled, nodata=nodata, masked=masked
+    )
     with np.errstate(over="ignore", invalid="ignore"):
         image = image.astype(np.float32, copy=False)
     image[~(valid & np.isfinite(image))] = np.nan
