@@ -71,6 +71,15 @@ def test_a_geotiff_keeps_everything(tmp_path, dtype):
     same(found, wanted)
 
 
+def test_larger_geotiffs_are_tiled(tmp_path):
+    for side, tiled in ((256, False), (257, True)):
+        image = tiles.picture(side, side)
+        pictures.write(tmp_path / "a.tif", image)
+        np.testing.assert_array_equal(pictures.read(tmp_path / "a.tif")[1], image)
+        with handles.opened(tmp_path / "a.tif") as file:
+            assert (file.block_shapes[0] == (256, 256)) == tiled
+
+
 def test_nan_in_one_band_leaves_the_pixel_valid(tmp_path):
     wanted = sample("float32")
     wanted.image[1, 2, 0] = np.nan

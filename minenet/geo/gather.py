@@ -52,6 +52,10 @@ KERNELS: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
 """Name → how far it looks, and its weight at a distance in pixels."""
 
 
+POINTS = 1 << 14
+"""How many are gathered at once: what is known of them stays in the cache."""
+
+
 def stretch(method: str, scale: float) -> float | None:
     """Returns how much wider a kernel is, None where it is none of ours.
 
@@ -97,11 +101,19 @@ def values(
     Returns:
         `[N, C]` float32 with NaN.
     """
-    pixels = image.reshape(-1, image.shape[-1])
     if method == NEAREST:
         row, col = (np.floor(at + EDGE).astype(np.int32) for at in (rows, cols))
         index = (row - origin[0]) * np.int32(image.shape[1]) + (col - origin[1])
-        return np.take(pixels, index, axis=0)
+        return np.take(image.reshape(-1, image.shape[-1]), index, axis=0)
+    found = np.empty((len(rows), image.shape[-1]), np.float32)
+    for start in range(0, len(rows), POINTS):
+        some = slice(start, start + POINTS)
+        found[some] = _weighted(image, rows[some], cols[some], origin, method, stretch)
+    return found
+
+
+def _weighted(image, rows, cols, origin, method, stretch) -> np.ndarray:
+    pixels = image.reshape(-1, image.shape[-1])
     index, weights = _taps(image.shape[1], rows, cols, origin, method, stretch)
     count, taps = index.shape
     matrix = sparse.csr_array(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import rasterio.windows
@@ -30,6 +31,9 @@ CHOOSE = "choose their grid by config.data.grid, or bring both to one (gdalwarp)
 
 StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]
+
+_described: WeakKeyDictionary[DatasetReader, RasterInfo] = WeakKeyDictionary()
+"""Datasets stay open between reads; to ask all of this takes as long as to read."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,12 @@ def match(infos: Sequence[RasterInfo]) -> None:
 
 
 def _describe(path: str, dataset: DatasetReader) -> RasterInfo:
+    if dataset not in _described:
+        _described[dataset] = _examine(path, dataset)
+    return _described[dataset]
+
+
+def _examine(path: str, dataset: DatasetReader) -> RasterInfo:
     alpha = [
         number
         for number, role in zip(dataset.indexes, dataset.colorinterp, strict=True)
@@ -264,18 +274,19 @@ def _fill(
     numbers = [raster.numbers[place] for place in places]
     span = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
     if len({dataset.dtypes[number - 1] for number in numbers}) == 1:
-        image[...] = np.moveaxis(dataset.read(numbers, window=span), 0, -1)
+        dataset.read(numbers, window=span, out=np.moveaxis(image, -1, 0))
     else:
         for i, number in enumerate(numbers):
             image[..., i] = dataset.read(number, window=span)
 
     nodata = [raster.nodata[place] for place in places]
+    flags = dataset.mask_flag_enums
     if raster.alpha is not None and any(value is not None for value in nodata):
         # GDAL would forget the alpha band over the nodata value; a pixel needs both.
         valid[...] = (dataset.read(raster.alpha, window=span) != 0)[..., None]
         for i, value in enumerate(nodata):
             valid[..., i] &= value is None or image[..., i] != value
-    elif all(MaskFlags.all_valid in dataset.mask_flag_enums[n - 1] for n in numbers):
+    elif all(MaskFlags.all_valid in flags[number - 1] for number in numbers):
         valid[...] = True
     else:
         masks = dataset.read_masks(numbers, window=span)

@@ -27,6 +27,9 @@ from minenet.types import InputError, UnreadableError
 LIMIT_BYTES = 2 << 30
 """Of one decoded picture: 20 bands of 16 bits, 7 300 pixels square."""
 
+BLOCK = 256
+"""Side of the tiles of a larger TIFF, about that of the windows read from it."""
+
 DRIVERS = {
     ".tif": "GTiff",
     ".tiff": "GTiff",
@@ -190,6 +193,8 @@ def write(
         # Or a fourth band would become alpha.
         profile |= {"photometric": "minisblack"}
         profile |= {"compress": "deflate", "bigtiff": "if_safer"}
+        if min(image.shape[:2]) > BLOCK:  # in strips a window costs the whole width
+            profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
     with contextlib.ExitStack() as stack:
         part = stack.enter_context(replacing(path))
         stack.enter_context(handles.environment())
