@@ -25,38 +25,92 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     config.data.images = config_dict.placeholder(object)
     # One of the two: a folder of mask rasters, or a file of polygons.
     config.data.masks = config_dict.placeholder(str)
-    config.data.polygons = config_dict.placeholder(str)
-    config.data.layer = config_dict.placeholder(str)
-    config.data.task = "binary"  # or "exclusive": background and several classes
+    config.data.polygons = config_dict.placeholder(object)
+    config.data.layer = config_dict.placeholder(object)
+    # Outlines of what was looked at: nothing counts outside.
+    config.data.area = config_dict.placeholder(str)
+    # "exclusive": background and several classes; "multilabel": classes may overlap.
+    config.data.task = "binary"
     config.data.classes = ("mine",)
     config.data.attribute = config_dict.placeholder(str)  # polygon column → class
     config.data.values = config_dict.placeholder(object)  # mask value → class id
+    config.data.priority = ()  # classes from the lowest to the highest, in overlaps
     config.data.all_touched = False
+    config.data.ignore_m = 0.0  # metres on each side of an outline that do not count
     config.data.empty = "negative"  # scenes without a mine: "negative" or "ignore"
+    # Polygon column of the years that outlines hold for; until: from then on.
+    config.data.year_column = config_dict.placeholder(str)
+    config.data.until = False
     config.data.bands = config_dict.placeholder(tuple)  # names or numbers; None: all
-    config.data.scaled = False  # apply the raster's own scale and offset
+    # "sentinel2_l2a" or another of minenet/geo/sensor_table.py, of each image where
+    # there are several: names bands and checks their numbers.
+    config.data.sensor = config_dict.placeholder(object)
+    config.data.baseline = config_dict.placeholder(str)  # Sentinel-2's: "05.10"
+    config.data.scaled = False  # apply scale and offset of the raster, or the sensor
+    # Images of other grids are brought to that of image number `like`, or to one of
+    # pixels of this size in units of the CRS.
+    config.data.grid = ConfigDict()
+    config.data.grid.like = config_dict.placeholder(int)
+    config.data.grid.crs = config_dict.placeholder(str)
+    config.data.grid.pixel = config_dict.placeholder(float)
+    # "bilinear", "nearest", "average", "mode"; of each image where there are several.
+    config.data.resampling = config_dict.FieldReference("cubic", field_type=object)
+    config.data.missing = False  # scenes may lack some of several images
     config.data.exclude = ()  # names of scenes to leave out
     config.data.table = config_dict.placeholder(str)  # CSV with a row a scene
     config.data.table_key = config_dict.placeholder(str)
+    config.data.table_year = config_dict.placeholder(str)  # of the images
     config.data.group_column = config_dict.placeholder(str)
     config.data.split_column = config_dict.placeholder(str)
     config.data.split = ConfigDict()
-    config.data.split.by = "random"  # "group", "block", "folder", "column"
+    config.data.split.by = "random"  # "group", "block", "place", "folder", "column"
     config.data.split.shares = (0.6, 0.2, 0.2)  # train, validation, test
     config.data.split.block_m = config_dict.placeholder(float)  # for "block"
+    config.data.split.buffer_m = 0.0  # least distance between windows of two splits
+    config.data.split.folds = 0  # in place of shares: one tests, one validates
+    config.data.split.fold = 0  # which one tests
+    config.data.split.repeat = 0  # another draw
+    config.data.split.held_out = ()  # groups that test, for "place"
+    config.data.split.stratify = True  # by the shares of classes too
     config.data.split.seed = 0
     config.data.chip_size = 256
     config.data.stride = config_dict.placeholder(int)  # None: the chip size
+    # What else labelled images come as. `images` is then a folder, and `masks` of "npy"
+    # and "palette" another; `values` may tell the id of a kind of object.
+    config.data.format = ConfigDict()
+    # "coco", "dstl", "npy", "palette", "runs", "tfrecord"; None: rasters.
+    config.data.format.name = config_dict.placeholder(str)
+    # JSON of coco, table of runs, table of outlines in the folder of dstl.
+    config.data.format.annotations = config_dict.placeholder(str)
+    config.data.format.palette = ()  # palette: colours of the classes, ((255, 0, 0),)
+    config.data.format.ignore = ()  # palette: colours of what does not count
+    config.data.format.order = config_dict.placeholder(str)  # runs: "rows", "columns"
+    config.data.format.columns = ()  # runs: ("ImageId", "EncodedPixels")
+    config.data.format.sets = ()  # dstl: of ("RGB", "P", "M", "A"), the first the grid
     # Scenes made by minenet itself, in place of images and outlines of your own.
     config.data.synthetic = ConfigDict()
     config.data.synthetic.scenes = 0
     config.data.synthetic.height = 768
     config.data.synthetic.width = 768
 
+    # A folder or a gs:// bucket of chips, filled once and faster to read than the
+    # rasters; without a path windows come straight from these. Batches are the same.
+    config.store = ConfigDict()
+    config.store.path = config_dict.placeholder(str)
+    config.store.dtype = config_dict.FieldReference("float32", field_type=str)
+    config.store.codec = "none"  # "zstd", "blosc": smaller, slower
+    config.store.size = config_dict.placeholder(int)  # of a chip; None: data.chip_size
+    config.store.chunk = config_dict.placeholder(int)  # side of what is read at once
+    config.store.shard = config_dict.placeholder(int)  # chips in a file
+
+    # Shares of the chips drawn: from those with a mine; by the area of mines, with one
+    # in the middle; by how hard they are. The others come as they are.
     config.sampling = ConfigDict()
-    config.sampling.positive_share = (
-        0.5  # drawn from chips with a mine; 0: as they come
-    )
+    config.sampling.positive_share = 0.5
+    config.sampling.foreground_share = 0.0
+    config.sampling.hard_share = 0.0
+    # A run's errors.csv, or polygons of places that are easily taken for mines.
+    config.sampling.hard = config_dict.placeholder(str)
     config.sampling.jitter = True
 
     # "percentile", "minmax", each also for all bands alike as "global_percentile"; a
@@ -184,8 +238,17 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     config.predict.window = 256
     config.predict.overlap = 0.5
     config.predict.batch_size = 8
+    # evaluate: also errors.csv of the training chips, for another run's sampling.hard.
+    config.predict.errors = False
     config.predict.missing = ()  # names or numbers of bands to do without
     config.predict.tta = False  # mean over the 8 orientations of a window: 8 × the time
     config.predict.min_area_m2 = 2000.0
     config.predict.simplify_m = 0.0
+
+    # --mode=export --format=…: what the format asks for beside the maps.
+    config.export = ConfigDict()
+    config.export.maps = config_dict.placeholder(str)  # None: the run's predictions
+    config.export.images = config_dict.placeholder(str)  # tfrecord: what was mapped
+    config.export.sizes = config_dict.placeholder(str)  # dstl: table of grid sizes
+    config.export.order = config_dict.placeholder(str)  # runs: "rows", "columns"
     return config.lock()

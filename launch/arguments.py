@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minenet.data import sampling, source, store
 from minenet.data.prepared import Prepared
 from minenet.infer import bundle as bundle_
 from minenet.infer import predict
@@ -28,6 +29,28 @@ def begin(settings: Settings, variables: dict[str, Any]) -> dict[str, Any]:
         standalone = bundle_.load(Path(path)).variables
         variables = fusion.grafted(variables, standalone, stream=stream)
     return variables
+
+
+def chips(
+    ready: Prepared, settings: Settings, *, split: str, strict: bool
+) -> source.ChipSource:
+    """Returns the chips of a split, from the store where there is one."""
+    if settings["store"]["path"]:
+        return store.StoreSource(store.Store(settings["store"]["path"]), split=split)
+    noted = None if strict else ready.quarantine
+    pixels = source.Rasters(ready, quarantine=noted)
+    return source.ChipSource(ready, split=split, pixels=pixels)
+
+
+def draws(
+    ready: Prepared, settings: Settings, training: source.ChipSource
+) -> dict[str, Any]:
+    """Returns how chips are drawn for training."""
+    drawn = dict(settings["sampling"])
+    path = drawn.pop("hard")
+    if path is None:
+        return drawn
+    return drawn | {"hard": sampling.hardness(path, ready.grids, training.index)}
 
 
 def normalizer(settings: Settings, ready: Prepared) -> Normalizer:

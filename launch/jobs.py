@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -12,12 +13,12 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
-from launch import arguments, tables
+from launch import arguments, formats, tables, work
 from launch import settings as settings_
 from minenet import losses, models
+from minenet.assess import data_figures, errors, figures
 from minenet.assess import evaluate as evaluate_
-from minenet.assess import figures
-from minenet.data import chips, pipeline, prepared, source, synthetic
+from minenet.data import chips, pipeline, prepared, store, synthetic, tasks
 from minenet.data import prepare as prepare_
 from minenet.geo import bands, raster
 from minenet.infer import bundle as bundle_
@@ -49,13 +50,18 @@ def begin(workdir: Path, settings: Settings) -> None:
 
 def run(workdir: Path, settings: Settings, **options: Any) -> None:
     """Does the whole job and prints where everything lies."""
-    prepare(workdir, settings)
-    train(workdir, settings)
-    evaluate(workdir, settings)
-    predict(workdir, settings, **options)
+    for job in (prepare, train, evaluate, predict):
+        job(workdir, settings, **options)
 
 
-def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
+def prepare(
+    workdir: Path,
+    settings: Settings,
+    *,
+    strict: bool = False,
+    cluster: str | None = None,
+    **_: Any,
+) -> None:
     """Reads what is labelled and writes `data/`: index, splits and statistics."""
     data = dict(settings["data"])
     made = data.pop("synthetic")
@@ -67,16 +73,40 @@ def prepare(workdir: Path, settings: Settings, **_: Any) -> None:
             "config.data.images: empty; name a folder of rasters, or ask for "
             "config.data.synthetic.scenes"
         )
+    drawn = {k: v for k, v in settings["sampling"].items() if k != "jitter"}
 
-    def work() -> None:
+    def run_(
+        given: Settings, executor: tasks.MakeExecutor, progress: work.Progress
+    ) -> None:
+        common = {"strict": strict, "executor": executor}
+        ready = prepare_.prepare(
+            workdir / "data", **given, sampling=drawn, progress=progress, **common
+        )
+        if settings["store"]["path"]:
+            options = arguments.given(settings["store"])
+            chips_ = store.create(options.pop("path"), ready, **options)
+            filled = functools.partial(progress, "store")
+            noted = ready.quarantine.path
+            store.fill(chips_, quarantine=noted, progress=filled, **common)
+        progress.close()
+        drawn_once = workdir / "figures" / "splits.png"  # the last of them
+        if not drawn_once.exists():
+            data_figures.write(drawn_once.parent, ready)
+        tables.splits(ready)
+        tables.warnings(ready)
+
+    def work_() -> None:
         if made["scenes"] and not (folder / "mines.gpkg").exists():
             synthetic.write(folder, seed=settings["seed"], **made)
-        tables.splits(prepare_.prepare(workdir / "data", **data))
+        given = formats.converted(workdir, data, strict=strict)
+        with work.executors(given["images"], cluster) as executor:
+            with contextlib.closing(work.Progress()) as progress:
+                run_(given, executor, progress)
 
-    _once(work)
+    _once(work_)
 
 
-def train(workdir: Path, settings: Settings, **_: Any) -> None:
+def train(workdir: Path, settings: Settings, *, strict: bool = False, **_: Any) -> None:
     """Trains to the best validation IoU and writes the bundle `model/`."""
     ready = prepared.load(workdir / "data")
     options, optimizer = dict(settings["train"]), arguments.given(settings["optimizer"])
@@ -86,15 +116,19 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
+    training, validation = (
+        arguments.chips(ready, settings, split=split, strict=strict)
+        for split in ("train", "validation")
+    )
     chips_ = pipeline.train(
-        source.ChipSource(ready, split="train"),
+        training,
         batch_size=options["batch_size"],
         seed=settings["seed"],
-        **settings["sampling"],
+        **arguments.draws(ready, settings, training),
         **share,
     )
     held_out = pipeline.evaluation(
-        source.ChipSource(ready, split="validation"),
+        validation,
         batch_size=options["batch_size"],
         **share,
     )
@@ -125,7 +159,7 @@ def train(workdir: Path, settings: Settings, **_: Any) -> None:
     )
 
     def work() -> None:
-        first = [raster.info(path) for path in ready.scenes[0].images]
+        first = [raster.info(path) for path in ready.images]
         bundle = bundle_.Bundle(
             model=settings["model"],
             variables=result.variables,
@@ -178,6 +212,11 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
             threshold=bundle.threshold,
         )
         _panels(workdir, settings, bundle, predictor, result)
+        if settings["predict"]["errors"]:
+            found = errors.of_windows(
+                bundle, predictor, ready, **arguments.tiling(settings)
+            )
+            errors.write(workdir / "errors.csv", found)
         evaluate_.write(workdir / "evaluation.json", result)
         tables.scores(result)
         tables.files(
@@ -193,13 +232,14 @@ def predict(
     *,
     scenes: Sequence[str] = (),
     out: str | None = None,
+    **_: Any,
 ) -> None:
     """Maps scenes; those of the test split where none is named."""
 
     def work() -> None:
         bundle = arguments.bundle(workdir, settings)
         images = [_images(scene) for scene in scenes] or _test_scenes(workdir)
-        stems = [Path(each[0]).stem for each in images]
+        stems = [Path(next(filter(None, each), "")).stem for each in images]
         twice = next((stem for stem in stems if stems.count(stem) > 1), None)
         if twice is not None:
             raise InputError(
@@ -223,6 +263,11 @@ def predict(
             )
 
     _once(work)
+
+
+def export(workdir: Path, settings: Settings, **options: Any) -> None:
+    """Writes maps in a format of others."""
+    _once(functools.partial(formats.export, workdir, settings, **options))
 
 
 PANELS, PANEL_PIXELS = 8, 4_000_000
@@ -267,9 +312,14 @@ def _panels(
         score = "nothing to find" if iou is None else f"{target} IoU {iou:.3f}"
         figures.panel(
             workdir / "figures" / f"{name}.png",
-            bands.read(found[name].images, opened.stack, None),
+            bands.read(
+                opened.images,
+                opened.stack,
+                None,
+                grid=opened.grid if opened.aligned else None,
+            ),
             truth=chips.read_labels(found[name], opened.extent),
-            probability=probability[..., bundle.num_classes > 1 :].max(axis=-1),
+            probability=probability[..., bundle.task == "exclusive" :].max(axis=-1),
             ids=scene_.classify(probability, threshold=bundle.threshold),
             bands=bundle.contract.names,
             title=f"{name}, {score}",

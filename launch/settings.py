@@ -68,12 +68,19 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     settings = _merge(defaults, config)
     data = settings["data"]
     data.pop("root", None)
-    for key in ("images", "masks", "polygons", "table"):
+    for key in ("images", "masks", "polygons", "area", "table"):
         data[key] = _absolute(data[key], root)
-    start = settings["start"]
-    settings["start"] = start | {
-        key: _absolute(start[key], root) for key in ("weights", "streams")
-    }
+    annotations = _absolute(data["format"]["annotations"], root)
+    data["format"] = data["format"] | {"annotations": annotations}
+    for section, *keys in (
+        ("sampling", "hard"),
+        ("store", "path"),
+        ("start", "weights", "streams"),
+        ("export", "maps", "images", "sizes"),
+    ):
+        named = settings[section]
+        found = {key: _absolute(named[key], root) for key in keys}
+        settings[section] = named | found
     return settings
 
 
@@ -97,6 +104,8 @@ def _absolute(value: Any, root: str | None) -> Any:
     if isinstance(value, (tuple, list)):
         return [_absolute(item, root) for item in value]
     value = value.replace("{root}", root) if root else value
+    if "://" in value:
+        return value
     return str(Path(value).expanduser().absolute())
 
 

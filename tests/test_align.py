@@ -170,12 +170,13 @@ def test_a_stack_lacks_what_a_scene_lacks(image, info, tmp_path):
     sar_info = raster.info(sar)
     stack = bands.select([[info, sar_info]], labels=["s2", "s1"])
     assert stack.names == ("s2_one", "s2_two", "s1_band_1")
-    grid, options = Grid.of(info), {"resampling": ["cubic", "bilinear"]}
+    stack = dataclasses.replace(stack, resampling=("cubic", "bilinear"))
+    grid = Grid.of(info)
     paths = [str(image), str(sar)]
-    both = align.read_stack(paths, stack, grid, **options)
+    both = bands.read(paths, stack, None, grid=grid)
     np.testing.assert_array_equal(both[..., :2], raster.read_float(image))
     assert np.isfinite(both[..., 2]).all()
-    one = align.read_stack([paths[0], None], stack, grid, **options)
+    one = bands.read([paths[0], None], stack, None, grid=grid)
     np.testing.assert_array_equal(one[..., :2], both[..., :2])
     assert np.isnan(one[..., 2]).all()
 

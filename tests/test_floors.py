@@ -44,7 +44,7 @@ FLOORS = {
     "minenet.metrics": ({"minenet.types", "minenet.metrics"}, NUMERICAL),
     "minenet.data": (
         {"minenet.types", "minenet.files", "minenet.geo", "minenet.data"},
-        FILES | {"grain", "tensorstore", "scipy"},
+        FILES | {"grain", "tensorstore", "zarr", "distributed", "scipy"},
     ),
     "minenet.models": ({"minenet.types", "minenet.models"}, NUMERICAL | {"flax"}),
     "minenet.train.sharding": ({"minenet.types"}, NUMERICAL),

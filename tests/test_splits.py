@@ -44,7 +44,7 @@ def world(*places, size=256, split=None, groups=None, crs=tiles.UTM, seed=0):
         name, group = f"scene_{i}", groups[i] if groups else f"scene_{i}"
         part = split[i] if split else None
         scenes.append(
-            Scene(name, (), "", group, part, height=size, width=size, gsd_m=10.0)
+            Scene(name, (), "", group, part, grid=tiles.grid(size, size), gsd_m=10.0)
         )
         infos[name] = info(size, size, affine=tiles.at(x, y), crs=crs)
         for w in windows.grid(size, size, size=SIZE, stride=STRIDE):

@@ -66,7 +66,7 @@ def made(folder, seed, **options):
     image[:9, :, 1] = 0
     path = tiles.save(folder / f"{seed}.tif", image, nodata=0)
     label = tiles.save(folder / f"{seed}_label.tif", labels)
-    scene = Scene(f"{seed}", (str(path),), str(label), "", height=70, width=50)
+    scene = Scene(f"{seed}", (str(path),), str(label), "", grid=tiles.grid(70, 50))
     return scene, bands.select([[raster.info(path)]]), image, labels
 
 
@@ -131,7 +131,7 @@ def test_percentiles_of_a_sample_are_near_those_of_all(two, monkeypatch):
 @given(st.integers(0, 9999), st.floats(0.1, 0.7), st.integers(1, 12))
 def test_patches_do_not_depend_on_the_strips(seed, share, rows):
     labels = np.random.default_rng(seed).random((12, 9)) < share
-    scene = Scene("a", (), None, "", height=12, width=9)
+    scene = Scene("a", (), None, "", grid=tiles.grid(12, 9))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "ROWS", rows)
         patch.setattr(objects, "read_labels", lambda _, w: labels[w.slices].astype(int))
@@ -151,7 +151,10 @@ def test_objects_have_the_sizes_that_were_drawn(two, tmp_path):
     )
     path = tiles.save(tmp_path / "label.tif", labels, nodata=255)
     drawn = dataclasses.replace(scene, label=str(path), gsd_m=10.0)
-    mine, pond = objects.sizes([drawn, drawn], ["other", "mine", "pond"])
+    mine, pond = (
+        objects.described(np.concatenate([areas, areas]))
+        for areas in objects.areas(drawn, 3)
+    )
     assert mine["count"] == 6 and mine["total_m2"] == 2 * 111 * 100
     assert (mine["min_m2"], mine["median_m2"], mine["max_m2"]) == (100, 1000, 10_000)
     assert pond["count"] == 0 and pond["median_m2"] is None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from minenet import files, metrics
-from minenet.data import chips, source
+from minenet.data import chips, targets
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
 from minenet.geo import windows
@@ -18,7 +18,7 @@ from minenet.geo.windows import Window
 from minenet.infer import mosaic
 from minenet.infer.bundle import Bundle
 from minenet.infer.predict import Predict
-from minenet.types import IGNORE, InputError
+from minenet.types import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,47 +72,57 @@ def count(
     )
 
 
-def choose_threshold(counts: Counts) -> float | None:
-    """Returns the threshold of best IoU; None for exclusive classes, which need none.
+def choose_threshold(counts: Counts) -> float | tuple[float, ...] | None:
+    """Returns the threshold of best IoU, one for each of several classes.
 
-    To be given the counts of the validation split: a threshold chosen on the pixels
-    that are scored would flatter the score.
+    None for exclusive classes, which need none. To be given the counts of the
+    validation split: a threshold chosen on the pixels that are scored would flatter the
+    score.
     """
     if counts.confusion is not None:
         return None
-    return float(metrics.best_threshold(counts.histogram)[0])
+    best = metrics.best_threshold(counts.histogram).tolist()
+    return tuple(best) if len(best) > 1 else best[0]
 
 
 def report(bundle: Bundle, counts: Counts, *, split: str) -> dict[str, Any]:
     """Returns the scores as JSON can hold them, None where one is undefined.
+
+    `threshold` is a list where there is one for each class.
 
     Args:
         bundle: The model; its threshold decides.
         counts: Of a split.
         split: Its name.
     """
+    threshold = bundle.threshold
     result = {
         "split": split,
-        "threshold": bundle.threshold,
-        "threshold_chosen_on": None if bundle.threshold is None else "validation",
+        "threshold": list(threshold) if isinstance(threshold, tuple) else threshold,
+        "threshold_chosen_on": None if threshold is None else "validation",
         "classes": scores(bundle, counts),
         "scenes": {name: scores(bundle, each) for name, each in counts.scenes.items()},
     }
-    if counts.confusion is not None:
-        mean = metrics.mean(metrics.iou(metrics.one_vs_rest(counts.confusion)))
+    if bundle.num_classes > 1:
+        ious = [each["iou"] for each in result["classes"].values()]
+        mean = metrics.mean(np.array(ious, float))
         result["mean_iou"] = None if np.isnan(mean) else mean
+    if counts.confusion is not None:
         result["confusion"] = counts.confusion.tolist()
     return result
 
 
 def scores(bundle: Bundle, counts: Counts) -> dict[str, dict[str, Any]]:
     """Returns the scores of each class by name, as `metrics.summary` names them."""
-    summary = metrics.summary(counts.histogram, bundle.threshold or 0.5)
+    threshold = 0.5 if bundle.threshold is None else bundle.threshold
+    summary = metrics.summary(counts.histogram, threshold)
     if counts.confusion is not None:
         # The highest class wins: what it decides comes from the matrix instead.
         hard = metrics.summary(metrics.one_vs_rest(counts.confusion))
         for name in metrics.AT_THRESHOLD:
             summary[name] = hard[name]
+    if bundle.task == "multilabel":
+        summary["threshold"] = list(bundle.threshold)
     return {
         name: {score: values[k] for score, values in summary.items()}
         for k, name in enumerate(bundle.classes)
@@ -141,8 +151,8 @@ def _count_scene(
         predict, opened, num_classes=bundle.num_classes, wanted=own, **tiling
     ):
         labels = chips.read_labels(scene, Window(row, 0, *probability.shape[:2]))
-        weight = (labels != IGNORE) & ~np.isnan(probability[..., 0])
-        target = source.one_hot(labels, task=bundle.task, classes=bundle.num_classes)
+        weight = targets.counted(labels) & ~np.isnan(probability[..., 0])
+        target = targets.target(labels, task=bundle.task, classes=bundle.num_classes)
         total += metrics.histogram(probability, target, weight)
         if bundle.task == "exclusive":
             matrix += metrics.confusion(probability, target, weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from minenet.data import footprints, splits
 from minenet.data.scenes import Scene
+from minenet.geo.grids import Grid
 from minenet.geo.raster import RasterInfo
 from minenet.types import InputError
 
@@ -25,7 +27,7 @@ TRAIN, VALIDATION, TEST = range(3)
 
 def divide(
     scenes: Sequence[Scene],
-    infos: Mapping[str, RasterInfo],
+    infos: Mapping[str, RasterInfo | Grid],
     index: pd.DataFrame,
     *,
     stride: int,
@@ -50,7 +52,7 @@ def divide(
 
     Args:
         scenes: with the group and split they were found with.
-        infos: of each scene's first image, by the scene's name.
+        infos: of each scene's first image, or its grid, by the scene's name.
         index: windows of all scenes, as `chips.index` lists them.
         stride: distance of windows; half of it is the farthest a window may move.
         by: one of `WAYS`.
@@ -111,6 +113,39 @@ def divide(
         )
     index = index.assign(split=np.array(splits.NAMES)[found])[keep]
     return index.reset_index(drop=True), int((~keep).sum())
+
+
+def block_side_m(scenes: Sequence[Scene], index: pd.DataFrame) -> float:
+    """Returns the side in metres of a block that holds a few windows each way."""
+    seen = set(index.scene)
+    gsd = [scene.gsd_m or 1.0 for scene in scenes if scene.name in seen]
+    return CHIPS_A_BLOCK * int(index.height.iloc[0]) * float(np.median(gsd))
+
+
+def check(
+    keywords: Mapping[str, object],
+    *,
+    group_column: str | None,
+    split_column: str | None,
+) -> None:
+    """Raises `InputError` for a keyword of `divide` that is none, or lacks a column.
+
+    Args:
+        keywords: as the user gave them.
+        group_column: of the scenes' table, or None.
+        split_column: likewise.
+    """
+    parameters = inspect.signature(divide).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    known.remove("stride")
+    for key in keywords:
+        if key not in known:
+            raise InputError(f"split.{key}: no such key; it has {', '.join(known)}")
+    by = keywords.get("by")
+    if by in ("group", "place") and not group_column:
+        raise InputError(f"split.by: {by!r} needs a table and group_column")
+    if by == "column" and not split_column:
+        raise InputError(f"split.by: {by!r} needs a table and split_column")
 
 
 def _check(by, shares, block_m, buffer_m, folds) -> None:
@@ -187,10 +222,7 @@ def _places(named, infos, index, sizes, deal, held) -> dict[str, int]:
 
 def _blocks(named, infos, index, sizes, deal, block_m):
     """The split of every window, -1 on a border, and how far each may move."""
-    size = int(index.height.iloc[0])
-    if block_m is None:
-        gsd = [named[name].gsd_m or 1.0 for name in index.scene.unique()]
-        block_m = CHIPS_A_BLOCK * size * float(np.median(gsd))
+    block_m = block_m or block_side_m(list(named.values()), index)
     boxes = footprints.of_windows(infos, index)
     blocks = splits.Blocks(boxes, sizes.to_numpy(), block_m=block_m, deal=deal)
     found = blocks.of(boxes)

@@ -85,12 +85,14 @@ def outlines(
 def _spans(infos, index, grow):
     """Yields number, name, rows and windows `[N, 4]` of each scene of the index."""
     numbers = {name: i for i, name in enumerate(infos)}
+    row, col, height, width = (
+        index[name].to_numpy(float) for name in ("row", "col", "height", "width")
+    )
     for name, rows in index.groupby("scene", sort=False).indices.items():
-        info, part = infos[name], index.iloc[rows]
-        top = np.maximum(part.row - grow, 0)
-        left = np.maximum(part.col - grow, 0)
-        bottom = np.minimum(part.row + part.height + grow, info.height)
-        right = np.minimum(part.col + part.width + grow, info.width)
+        info = infos[name]
+        top, left = (np.maximum(at[rows] - grow, 0) for at in (row, col))
+        bottom = np.minimum((row + height)[rows] + grow, info.height)
+        right = np.minimum((col + width)[rows] + grow, info.width)
         spans = np.stack([top, left, bottom - top, right - left], axis=1)
         yield numbers[name], name, rows, spans
 

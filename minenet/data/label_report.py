@@ -7,7 +7,7 @@ a mine is none, so each is accounted for: `features` is the sum of `used`, `outs
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import geopandas
@@ -15,12 +15,11 @@ import numpy as np
 import pyproj
 import shapely
 
-from minenet.data import outlines
+from minenet.data import chips, outlines, targets
 from minenet.data.classes import Rule
 from minenet.data.scenes import Scene
 from minenet.geo import raster, repair, windows
 from minenet.geo.grids import Grid
-from minenet.types import IGNORE
 
 ROWS = 1024
 
@@ -73,31 +72,24 @@ def features(
     }
 
 
-def pixels(
-    scenes: Sequence[Scene], names: Sequence[str], *, channels: bool = False
-) -> dict[str, Any]:
+def pixels(scenes: Sequence[Scene], names: Sequence[str]) -> dict[str, Any]:
     """Returns how many pixels of prepared scenes each class has.
 
     Args:
-        scenes: prepared, so that `label` holds ids.
-        names: of the ids from 0, or of the channels.
-        channels: whether labels are a channel for each class.
+        scenes: prepared, so that `label` holds ids, or a channel for each class.
+        names: of the ids from 0, see `classes.names`.
 
     Returns:
         `{"scenes", "empty_scenes", "ignored_scenes", "classes": {name: pixels},
-        "ignored"}`; the last are pixels that do not count.
+        "ignored"}`; the last are pixels that do not count. A pixel counts in each of
+        the classes that overlap there.
     """
-    counts, ignored = np.zeros(IGNORE + 1, np.int64), 0
+    counts, ignored = np.zeros(len(names), np.int64), 0
     for scene in scenes:
         for strip in windows.strips(scene.height, scene.width, rows=ROWS):
-            labels = raster.read(scene.label, strip)[0]
-            if channels:
-                counts[: labels.shape[-1]] += (labels == 1).sum((0, 1))
-                ignored += int((labels == IGNORE).any(-1).sum())
-            else:
-                found = np.bincount(labels.ravel(), minlength=IGNORE + 1)
-                ignored += int(found[IGNORE])
-                counts += found
+            labels = chips.read_labels(scene, strip)
+            ignored += int((~targets.counted(labels)).sum())
+            counts += [targets.holding(labels, i).sum() for i in range(len(names))]
     return {
         "scenes": len(scenes),
         "empty_scenes": sum(scene.empty for scene in scenes),
@@ -105,6 +97,18 @@ def pixels(
         "classes": {name: int(counts[i]) for i, name in enumerate(names)},
         "ignored": ignored,
     }
+
+
+def added(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the report of `pixels` on all scenes from those on some of them."""
+    total: dict[str, Any] = {}
+    for report in reports:
+        for key, value in report.items():
+            if isinstance(value, Mapping):
+                total[key] = added([total.get(key, {}), value])
+            else:
+                total[key] = total.get(key, 0) + value
+    return total
 
 
 def lines(report: Mapping[str, int], *, source: str) -> list[str]:

@@ -53,7 +53,7 @@ def report(
     positions = distances.positions(points)
     labels = variogram.of(positions, _covered(index), seed=seed)
     present = [name for name in splits.NAMES if (index.split == name).any()]
-    pairs = {}
+    pairs, plane = {}, _on_plane(infos, index)
     for first, second in itertools.combinations(present, 2):
         a, b = (np.flatnonzero(index.split == name) for name in (first, second))
         away, at = distances.nearest(outlines[b], outlines[a])
@@ -63,7 +63,7 @@ def report(
             # A whole and a rounding: at the range itself windows differ in general.
             within = float((centres < 0.999 * labels["range_m"]).mean())
         pairs[f"{first}-{second}"] = {
-            "overlap_pixels": overlap_pixels(infos, index, first, second),
+            "overlap_pixels": _shared(*plane, a, b),
             "nearest_m": float(away.min()) if placed.any() else None,
             "median_m": float(np.median(away[placed])) if placed.any() else None,
             "within_range": within,
@@ -80,13 +80,23 @@ def overlap_pixels(
     Counted by area, so that scenes on different grids can be compared. Strips of less
     than half a pixel are rounding.
     """
-    outlines = footprints.outlines(infos, index, plane=footprints.PLANE)
     a, b = (np.flatnonzero(index.split == name) for name in (first, second))
-    tree = shapely.STRtree(outlines[a])
-    of_b, of_a = tree.query(outlines[b], predicate="intersects")
+    return _shared(*_on_plane(infos, index), a, b)
+
+
+def _on_plane(infos, index) -> tuple[np.ndarray, np.ndarray]:
+    """Outlines of windows on the plane of equal areas, and m² of a pixel of each."""
     names = index.scene.unique().tolist()
     pixel = dict(zip(names, _pixel_areas(infos, names), strict=True))
-    pixels = index.scene.map(pixel).to_numpy(float)[b[of_b]]
+    outlines = footprints.outlines(infos, index, plane=footprints.PLANE)
+    return outlines, index.scene.map(pixel).to_numpy(float)
+
+
+def _shared(outlines, pixel_m2, a, b) -> int:
+    """Pixels of ground that windows number `a` and windows number `b` both show."""
+    tree = shapely.STRtree(outlines[a])
+    of_b, of_a = tree.query(outlines[b], predicate="intersects")
+    pixels = pixel_m2[b[of_b]]
     common = shapely.intersection(outlines[b[of_b]], outlines[a[of_a]])
     # What an overlap keeps when half a pixel of its rim is taken off is no strip.
     real = ~shapely.is_empty(shapely.buffer(common, -0.25 * np.sqrt(pixels)))

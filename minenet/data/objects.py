@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import ndimage, sparse
 
+from minenet.data import targets
 from minenet.data.chips import read_labels
 from minenet.data.scenes import Scene
 from minenet.geo import windows
@@ -15,35 +14,30 @@ ROWS = 1024
 """Of a strip: a scene may be larger than memory."""
 
 
-def sizes(scenes: Sequence[Scene], classes: Sequence[str]) -> list[dict]:
-    """Returns how large the objects of each class are, patches joined by pixels' sides.
+def areas(scene: Scene, ids: int) -> tuple[np.ndarray, ...]:
+    """Returns the areas in m² of the objects of each class but the background.
 
     Args:
-        scenes: prepared. In one without a CRS a pixel counts as a square metre.
-        classes: name of each id; the background, 0, has no objects.
-
-    Returns:
-        `[{name, count, total_m2, min_m2, p5_m2, p25_m2, median_m2, p75_m2, p95_m2,
-        max_m2}]`; None for numbers where there is no object. A patch that touches the
-        edge of a scene counts with what is seen of it.
+        scene: prepared. In one without a CRS a pixel counts as a square metre.
+        ids: number of class ids; 0, the background, has no objects. Those of classes
+            that overlap are counted in each.
     """
-    areas: list[list[np.ndarray]] = [[] for _ in classes]
-    for scene in scenes:
-        pixel_m2 = (scene.gsd_m or 1.0) ** 2
-        for id_ in range(1, len(classes)):
-            areas[id_].append(patches(scene, id_) * pixel_m2)
-    return [
-        {"name": classes[id_], **_described(np.concatenate([[], *areas[id_]]))}
-        for id_ in range(1, len(classes))
-    ]
+    pixel_m2 = (scene.gsd_m or 1.0) ** 2
+    return tuple(patches(scene, id_) * pixel_m2 for id_ in range(1, ids))
 
 
 def patches(scene: Scene, id_: int) -> np.ndarray:
-    """Returns how many pixels each patch of an id has, `[N]`, in no special order."""
+    """Returns how many pixels each patch of an id has, `[N]`, in no special order.
+
+    Args:
+        scene: prepared; read in strips.
+        id_: from 1, also where classes have a channel each.
+    """
     counts, pairs, first = [], [], 0
     above = np.zeros(scene.width, np.int64)  # numbers of the row before, from 1
     for strip in windows.strips(scene.height, scene.width, rows=ROWS):
-        numbers, count = ndimage.label(read_labels(scene, strip) == id_)
+        mask = targets.holding(read_labels(scene, strip), id_)
+        numbers, count = ndimage.label(mask)
         counts.append(np.bincount(numbers.ravel(), minlength=count + 1)[1:])
         numbers = np.where(numbers[[0, -1]] > 0, numbers[[0, -1]] + first, 0)
         touching = (above > 0) & (numbers[0] > 0)
@@ -55,7 +49,14 @@ def patches(scene: Scene, id_: int) -> np.ndarray:
     return np.bincount(patch, np.concatenate(counts), minlength=found)
 
 
-def _described(areas: np.ndarray) -> dict:
+def described(areas: np.ndarray) -> dict:
+    """Returns how areas `[N]` in m² are spread, as JSON can hold it.
+
+    Returns:
+        `{count, total_m2, min_m2, p5_m2, p25_m2, median_m2, p75_m2, p95_m2, max_m2}`;
+        None for numbers where there is no object. Patches are joined by pixels' sides;
+        one at the edge of a scene counts with what is seen of it.
+    """
     if not len(areas):
         names = ("min", "p5", "p25", "median", "p75", "p95", "max")
         return {"count": 0, "total_m2": 0.0} | dict.fromkeys(f"{n}_m2" for n in names)

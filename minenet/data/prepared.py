@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from minenet import files
+from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Scene
 from minenet.geo.bands import Stack
+from minenet.geo.grids import Grid
 from minenet.types import InputError, Task
 
 FACTS = ("task", "classes", "chip_size", "stride", "dropped")
@@ -24,12 +26,12 @@ class Prepared:
 
     Attributes:
         out: the folder.
-        task: "binary" or "exclusive".
+        task: what the labels are, see `types.Task`.
         classes: names of the channels of a target.
         stack: the bands of a sample.
         chip_size: side of a window in pixels.
         stride: distance of neighbouring windows.
-        scenes: all of them, with labels of class ids.
+        scenes: all of them, with labels of class ids or a channel for each class.
         index: the windows, as `chips.index` lists them, with `split`, `group`, `reach`.
         statistics: of the training pixels, as `statistics.collect` counts them.
         dropped: windows left out because they touch blocks of several splits.
@@ -50,6 +52,22 @@ class Prepared:
     def bands(self) -> tuple[str, ...]:
         """Names of the channels of an image."""
         return self.stack.names
+
+    @property
+    def images(self) -> list[str]:
+        """For each image of a scene the first one that some scene has."""
+        columns = zip(*(scene.images for scene in self.scenes), strict=True)
+        return [next(filter(None, column)) for column in columns]
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What could not be read."""
+        return Quarantine(self.out / "quarantine.jsonl")
+
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """The grid of each scene, by its name."""
+        return {scene.name: scene.grid for scene in self.scenes}
 
     @property
     def described(self) -> bool:
@@ -73,7 +91,7 @@ def save(prepared: Prepared, *, origin: Mapping[str, Any]) -> None:
     Raises:
         InputError: no space, no permission.
     """
-    out, told = prepared.out, facts(prepared)
+    out, told = prepared.out, files.as_json(facts(prepared))
     for scene in told["scenes"]:
         scene["label"] = os.path.relpath(scene["label"], out)
     with files.replacing(out / "index.csv") as part:
@@ -87,7 +105,7 @@ def facts(prepared: Prepared) -> dict[str, Any]:
     return {
         **{key: getattr(prepared, key) for key in FACTS},
         "stack": dataclasses.asdict(prepared.stack),
-        "scenes": [dataclasses.asdict(scene) for scene in prepared.scenes],
+        "scenes": [scene.to_json() for scene in prepared.scenes],
     }
 
 
@@ -98,11 +116,9 @@ def restore(
     statistics: dict[str, Any],
 ) -> Prepared:
     """Returns the value of a folder, the tables and what `facts` told."""
-    stack = facts["stack"]
-    picks = tuple((image, band) for image, band in stack["picks"])
     return Prepared(
         out=out,
-        stack=Stack(**{**stack, "names": tuple(stack["names"]), "picks": picks}),
+        stack=Stack.from_json(facts["stack"]),
         scenes=tuple(map(Scene.from_json, facts["scenes"])),
         index=index,
         statistics=statistics,
@@ -130,6 +146,15 @@ def load(out: str | os.PathLike[str]) -> Prepared:
     return restore(out, told, index, files.read_json(out / "statistics.json"))
 
 
+def origin(
+    options: Mapping[str, Any], used: Iterable[str | os.PathLike[str] | None]
+) -> dict[str, Any]:
+    """Returns what data are made from: options, and the sizes of the files used."""
+    named = [os.fspath(path) for path in used if path is not None]
+    sizes = {path: os.stat(path).st_size for path in named if os.path.exists(path)}
+    return {"options": _plain(options), "files": sizes}
+
+
 def check_origin(out: str | os.PathLike[str], origin: Mapping[str, Any]) -> None:
     """Raises `InputError` where a folder was prepared from another origin."""
     old = files.read_json(Path(out) / "scenes.json")["origin"]
@@ -146,6 +171,15 @@ def check_origin(out: str | os.PathLike[str], origin: Mapping[str, Any]) -> None
             f"{out}: prepared from other data or options ({'; '.join(differing[:3])}"
             f"{more}); choose another --workdir"
         )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it, paths as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(inner) for inner in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _short(value: Any) -> str:

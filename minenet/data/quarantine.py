@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from minenet import files
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
+
+T, R = TypeVar("T"), TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,29 @@ class Quarantine:
             os.write(handle, line.encode())
         finally:
             os.close(handle)
+
+    def guard(self, work: Callable[[T], R], item: T, **where: Any) -> R | None:
+        """Returns `work(item)`, or None and a record where a file cannot be read.
+
+        It tries twice: with threads GDAL may tell one read of the failure of another.
+
+        Args:
+            work: what reads files.
+            item: its argument.
+            **where: names the item, see `add`.
+
+        Raises:
+            InputError: `strict` and a file that cannot be read; any other.
+        """
+        try:
+            return work(item)
+        except UnreadableError:
+            pass
+        try:
+            return work(item)
+        except UnreadableError as error:
+            self.add(error, **where)
+            return None
 
     def settle(self) -> list[dict[str, Any]]:
         """Returns the records, sorted and each once, and leaves the file so.

@@ -18,6 +18,7 @@ from affine import Affine
 
 from minenet.data import chips
 from minenet.geo import vector
+from minenet.geo.grids import Grid
 from minenet.geo.raster import RasterInfo
 from minenet.types import InputError
 
@@ -76,6 +77,39 @@ def weights(
         for way, (share, weight) in found.items()
         if share > 1e-9 and weight.any()
     }
+
+
+def add(
+    index: pd.DataFrame,
+    infos: Mapping[str, RasterInfo | Grid],
+    *,
+    positive_share: float = 0.0,
+    foreground_share: float = 0.0,
+    hard_share: float = 0.0,
+    hard: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame:
+    """Returns the index with the column `inclusion`.
+
+    For training chips it is the probability that a sample is drawn from each; chips of
+    the other splits come once each, so theirs are alike.
+
+    Args:
+        index: divided.
+        infos: of each scene's first image, or its grid.
+        positive_share: see `Shares`, and the next two.
+        foreground_share: by the area of classes.
+        hard_share: by how hard chips are.
+        hard: file that tells, see `hardness`.
+    """
+    shares = Shares(positive_share, foreground_share, hard_share)
+    sizes = index.groupby("split").split.transform("size")
+    chance = (1.0 / sizes).to_numpy(copy=True)
+    trains = (index.split == "train").to_numpy()
+    training = index[trains]
+    told = hardness(hard, infos, training) if hard_share and hard else None
+    if trains.any():
+        chance[trains] = inclusion(training, shares, hard=told)
+    return index.assign(inclusion=chance)
 
 
 def inclusion(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from minenet.data import pairing
-from minenet.types import InputError
+from minenet.data.formats import tables
+from minenet.geo.grids import Grid
+from minenet.types import InputError, UnreadableError
 
 SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".vrt", ".bil"}
 """Files that count as rasters in a folder; a glob or a path may name any other."""
@@ -28,6 +29,7 @@ SYNONYMS = {
 }
 
 Paths = str | os.PathLike[str]
+Lonely = Callable[[str, InputError], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,33 +38,56 @@ class Scene:
 
     Attributes:
         name: unique in its collection.
-        images: rasters whose bands stack, all on one grid.
+        images: rasters whose bands stack; None for one that this scene lacks.
         label: raster of what is known: the user's mask, and once prepared the class ids
             on the scene's own grid.
         group: scenes of one group never part in a split; its name if nothing says so.
         split: as the folder or the table says, or None.
-        height: in pixels.
-        width: in pixels.
+        year: of the image, as the table says, or None.
+        grid: of the scene and its labels, None before it is prepared.
+        aligned: whether its images are brought to that grid when they are read.
         gsd_m: side of a pixel on the ground, None without a CRS.
         empty: whether its label holds no class but the background.
         ignored: whether nobody outlined it, so that nothing is learnt from it.
     """
 
     name: str
-    images: tuple[str, ...]
+    images: tuple[str | None, ...]
     label: str | None
     group: str
     split: str | None = None
-    height: int = 0
-    width: int = 0
+    year: int | None = None
+    grid: Grid | None = None
+    aligned: bool = False
     gsd_m: float | None = None
     empty: bool = False
     ignored: bool = False
 
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.grid.height
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.grid.width
+
+    @property
+    def onto(self) -> Grid | None:
+        """The grid that its images are brought to, None where they are on it."""
+        return self.grid if self.aligned else None
+
+    def to_json(self) -> dict:
+        """Returns the scene as JSON holds it; `from_json` is the inverse."""
+        told = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return told | {"grid": self.grid and self.grid.to_json()}
+
     @classmethod
     def from_json(cls, value: dict) -> Scene:
-        """Returns the scene that `dataclasses.asdict` made `value` from."""
-        return cls(**{**value, "images": tuple(value["images"])})
+        """Returns the scene that `to_json` told of."""
+        grid = value["grid"] and Grid.from_json(value["grid"])
+        return cls(**{**value, "images": tuple(value["images"]), "grid": grid})
 
 
 def find(paths: Paths, *, key: str) -> list[str]:
@@ -112,6 +137,8 @@ def discover(
     *,
     masks: Sequence[str] | None = None,
     exclude: Iterable[str] = (),
+    missing: bool = False,
+    lonely: Lonely | None = None,
 ) -> list[Scene]:
     """Returns the scenes that files form, in the order of the first stack.
 
@@ -120,22 +147,28 @@ def discover(
         masks: rasters of class values, or None where polygons say what is labelled.
         exclude: names, stems or numbers of files to leave out; `"23"` is every file
             whose last number is 23.
+        missing: whether a scene may lack the raster of a stack, as long as it has one.
+        lonely: called with the name of a scene that is left out for want of a file, and
+            the error; without it the first one is raised.
 
     Raises:
-        InputError: a file without partner; nothing left.
+        InputError: most files are without partner; nothing is left.
     """
     excluded = {str(name) for name in exclude}
-    partners = [*images] if masks is None else [*images, masks]
-    first = pairing.names(images[0])
-    columns = [_pair(first, images[0], files, excluded) for files in partners]
+    named = zip(pairing.names(images[0]), images[0], strict=True)
+    found = {name: {0: path} for name, path in named}
+    masks_at = len(images)
+    for i, paths in enumerate([*images[1:], *filter(None, [masks])], start=1):
+        may_lack = missing and i < masks_at
+        _join(found, i, paths, excluded, may_lack=may_lack, lonely=lonely)
     scenes = []
-    for i, name in enumerate(first):
-        files = [column[i] for column in columns]
-        if not any(_is_excluded(file, excluded) for file in [name, *files] if file):
-            label = None if masks is None else files.pop()
-            scenes.append(Scene(name, tuple(files), label, name, _folder_split(files)))
+    for name, at in found.items():
+        if any(_is_excluded(file, excluded) for file in (name, *at.values())):
+            continue
+        files = tuple(at.get(i) for i in range(masks_at))
+        scenes.append(Scene(name, files, at.get(masks_at), name, _folder_split(files)))
     if not scenes:
-        raise InputError(f"exclude: nothing left of {len(first)} scenes; exclude fewer")
+        raise InputError(f"exclude: nothing left of {len(found)} scenes; exclude fewer")
     return scenes
 
 
@@ -146,8 +179,9 @@ def join_table(
     key: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    year: str | None = None,
 ) -> list[Scene]:
-    """Returns the scenes with group and split from a CSV of one row a scene.
+    """Returns the scenes with group, split and year from a CSV of one row a scene.
 
     Args:
         scenes: to look up, by name or else by the last number of the name.
@@ -155,12 +189,14 @@ def join_table(
         key: column that holds names or numbers; the first if None.
         group: column of groups, or None.
         split: column of splits, or None.
+        year: column of years, or of dates that begin with one, or None.
 
     Raises:
         InputError: no such file or column; a scene without a row or with several; a
-            split that is none.
+            split or a year that is none.
     """
-    frame = _read_table(table, [column for column in (key, group, split) if column])
+    columns = [column for column in (key, group, split, year) if column]
+    frame = tables.read(table, columns)
     rows: dict[str, list[int]] = {}
     for i, value in enumerate(frame[key or frame.columns[0]]):
         rows.setdefault(Path(value).stem, []).append(i)
@@ -183,6 +219,8 @@ def join_table(
                     f"{table}: {split} of scene {scene.name!r} is {row[split]!r}, "
                     f"expected one of {', '.join(SYNONYMS)}"
                 )
+        if year:
+            found["year"] = _year_of(row[year], f"{table}: {year} of {scene.name!r}")
         joined.append(dataclasses.replace(scene, **found))
     return joined
 
@@ -196,55 +234,45 @@ def _is_excluded(file: str, excluded: set[str]) -> bool:
     return bool({file, stem, pairing.number(stem)} & excluded)
 
 
-def _pair(
-    first: Sequence[str],
-    anchors: Sequence[str],
+def _join(
+    found: dict[str, dict[int, str]],
+    i: int,
     files: Sequence[str],
     excluded: set[str],
-) -> list[str | None]:
-    """The partner of each name among files, None for those that are excluded."""
-    if files is anchors:
-        return list(anchors)
+    *,
+    may_lack: bool,
+    lonely: Lonely | None,
+) -> None:
+    """Gives each scene its file among `files`, and leaves out those without."""
+    first = next(iter(next(iter(found.values())).values()))
     names = dict(zip(pairing.names(files), files, strict=True))
-    pairs = pairing.match(first, list(names))
-    lonely = [
-        (name, file, os.path.dirname(files[0]))
-        for name, file in zip(first, anchors, strict=True)
-        if name not in pairs
-    ]
-    lonely += [
-        (name, file, os.path.dirname(anchors[0]))
-        for name, file in names.items()
-        if name not in pairs.values()
-    ]
-    lonely = [
-        each
-        for each in lonely
-        if not (each[0] in excluded or _is_excluded(each[1], excluded))
-    ]
-    if lonely:
-        name, file, where = lonely[0]
-        raise InputError(
-            f"{file}: no partner in {where} by name ({len(lonely)} such files); add "
+    pairs = pairing.match(list(found), list(names))
+    alone = {}
+    for name in list(found):
+        if name in pairs:
+            found[name][i] = names[pairs[name]]
+        elif not may_lack:
+            file = next(iter(found.pop(name).values()))
+            alone[name] = file, os.path.dirname(files[0])
+    paired = set(pairs.values())
+    for name, file in names.items():
+        if name not in paired and may_lack:
+            found.setdefault(name, {})[i] = file
+        elif name not in paired:
+            alone[name] = file, os.path.dirname(first)
+    alone = {
+        name: at
+        for name, at in sorted(alone.items())
+        if not (name in excluded or _is_excluded(at[0], excluded))
+    }
+    for name, (file, where) in alone.items():
+        error = UnreadableError(
+            f"{file}: no partner in {where} by name ({len(alone)} such files); add "
             f"or rename it, or exclude {name!r}"
         )
-    return [names[pairs[name]] if name in pairs else None for name in first]
-
-
-def _read_table(table: Paths, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        reason = " ".join(str(error).split())
-        raise InputError(f"{table}: not a CSV table that can be read ({reason})") from (
-            error
-        )
-    for column in columns:
-        if column not in frame.columns:
-            raise InputError(
-                f"{table}: no column {column!r}; it has {', '.join(frame.columns)}"
-            )
-    return frame
+        if lonely is None or len(alone) > len(found):
+            raise error
+        lonely(name, error)
 
 
 def _split_of(word: str) -> str | None:
@@ -254,9 +282,17 @@ def _split_of(word: str) -> str | None:
     return None
 
 
+def _year_of(text: str, what: str) -> int:
+    if not re.match(r"\s*\d{4}(?!\d)", text):
+        raise InputError(
+            f"{what} is {text!r}, expected a year or a date such as 2019-06"
+        )
+    return int(text.strip()[:4])
+
+
 def _folder_split(files: Sequence[str | None]) -> str | None:
     """The split that a folder in the path names; the innermost wins."""
-    for part in reversed(Path(files[0] or "").parts[:-1]):
+    for part in reversed(Path(next(filter(None, files))).parts[:-1]):
         split = _split_of(part)
         if split is not None:
             return split

@@ -20,6 +20,7 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
 from typing import TypeVar
@@ -109,6 +110,14 @@ def run(
                 future.cancel()
             pool.shutdown(wait=True)
     return results
+
+
+def threads(workers: int | None = None) -> MakeExecutor:
+    """Returns what makes a pool of threads of this process, one a core if None.
+
+    For little work, and where a script must not be started again by its workers.
+    """
+    return functools.partial(ThreadPoolExecutor, workers or os.cpu_count())
 
 
 def processes(workers: int | None = None) -> MakeExecutor:

@@ -18,7 +18,6 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import Resampling
 
-from minenet.geo import bands as bands_
 from minenet.geo import gather, grids, handles, lattice, raster, windows
 from minenet.geo.grids import Grid
 from minenet.geo.windows import Window
@@ -54,6 +53,8 @@ def read(
     *,
     bands: raster.Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
     resampling: str = "cubic",
 ) -> np.ndarray:
     """Reads a window of a grid from a raster on any other.
@@ -68,6 +69,8 @@ def read(
         window: may reach beyond the grid, where nothing is valid; the grid if None.
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
+        nodata: see `raster.read`.
+        masked: see `raster.read`.
         resampling: one of `RADIUS`.
 
     Returns:
@@ -89,7 +92,7 @@ def read(
     if inside is None:
         return image
     here = windows.shift(inside, -window.row, -window.col).slices
-    options = {"bands": bands, "scaled": scaled}
+    options = {"bands": bands, "scaled": scaled, "nodata": nodata, "masked": masked}
     if (moved := grids.whole_pixels(info, grid)) is not None:
         there = windows.shift(inside, *moved)
         image[here] = raster.read_float(path, there, **options)
@@ -98,47 +101,9 @@ def read(
     return image
 
 
-def read_stack(
-    images: Sequence[str | None],
-    stack: bands_.Stack,
-    grid: Grid,
-    window: Window | None = None,
-    *,
-    resampling: Sequence[str],
-) -> np.ndarray:
-    """Reads the bands of several rasters on one grid, as `bands.read` does on theirs.
-
-    Args:
-        images: of a scene; None for a sensor or a date that it does not have.
-        stack: bands to read.
-        grid: that the window is of.
-        window: the whole grid if None.
-        resampling: for each image.
-
-    Returns:
-        `[H, W, C]` float32 with NaN where a band is not valid, and in all bands of an
-        image that is None: training calls them not `present`.
-    """
-    window = window or Window(0, 0, grid.height, grid.width)
-    shape = window.height, window.width, len(stack.picks)
-    stacked = np.full(shape, np.nan, np.float32)
-    for i, path in enumerate(images):
-        places = [k for k, (image, _) in enumerate(stack.picks) if image == i]
-        if places and path is not None:
-            stacked[..., places] = read(
-                path,
-                grid,
-                window,
-                bands=[stack.picks[k][1] for k in places],
-                scaled=stack.scaled,
-                resampling=resampling[i],
-            )
-    return stacked
-
-
 def _warped(info, grid, window, resampling, count, **options) -> np.ndarray:
     """What a window inside the grid holds of a raster on another one."""
-    scale = _source_pixels(info, grid)
+    scale = source_pixels(info, grid)
     stretch = tuple(gather.stretch(resampling, step) for step in scale)
     if None in stretch:
         return _blockwise(info, grid, window, resampling, count, scale, **options)
@@ -259,8 +224,13 @@ def _warp(part, info, source, grid, block, resampling, scale) -> np.ndarray:
     return np.moveaxis(warped, 0, -1)
 
 
-def _source_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[float, float]:
-    """Rows and columns of the source that a step of one target pixel crosses."""
+def source_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[float, float]:
+    """Returns rows and columns of a raster that a step of one pixel of a grid crosses.
+
+    Args:
+        info: of the raster.
+        grid: at whose middle it is measured.
+    """
     row, col = grid.height / 2, grid.width / 2
     rows, cols = lattice.to_source(info, grid, [row, row, row + 1], [col, col + 1, col])
     crossed = [float(np.hypot(*(at[1:] - at[0]))) for at in (rows, cols)]

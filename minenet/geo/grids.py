@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import rasterio.warp
@@ -20,6 +21,14 @@ from minenet.types import InputError
 
 SAME = 1e-3
 """Pixels by which two grids may differ and still be one."""
+
+
+class Rule(NamedTuple):
+    """Which grid a scene's rasters are brought to; see `choose`."""
+
+    like: int | None = None
+    crs: str | None = None
+    pixel: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,18 @@ class Grid:
     def of(cls, info: raster.RasterInfo) -> Grid:
         """Returns the grid of a raster."""
         return cls(info.crs, info.affine, info.height, info.width)
+
+    def to_json(self) -> dict:
+        """Returns the grid as JSON holds it; `from_json` is the inverse."""
+        crs = None if self.crs is None else self.crs.to_wkt()
+        size = {"height": self.height, "width": self.width}
+        return {"crs": crs, "affine": list(self.affine[:6]), **size}
+
+    @classmethod
+    def from_json(cls, value: dict) -> Grid:
+        """Returns the grid that `to_json` told of."""
+        crs = None if value["crs"] is None else CRS.from_wkt(value["crs"])
+        return cls(crs, Affine(*value["affine"]), value["height"], value["width"])
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -131,6 +152,12 @@ def whole_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[int, int] | None:
     return row, col
 
 
+def is_on(info: raster.RasterInfo, grid: Grid) -> bool:
+    """Returns whether the pixels of a raster are those of a grid."""
+    same = (info.height, info.width) == (grid.height, grid.width)
+    return same and whole_pixels(info, grid) == (0, 0)
+
+
 def refuse_bare(info: raster.RasterInfo, grid: Grid) -> None:
     """Raises `InputError` where a raster or a grid alone has a CRS."""
     if (info.crs is None) != (grid.crs is None):
@@ -177,8 +204,7 @@ def _refuse_several(infos: Sequence[raster.RasterInfo]) -> None:
         if other.crs != first.crs:
             raise _mixed(other, first)
         grid = Grid.of(first)
-        same = (other.height, other.width) == (first.height, first.width)
-        if not same or whole_pixels(other, grid) != (0, 0):
+        if not is_on(other, grid):
             raise InputError(
                 f"{other.path}: other pixels than those of {first.path}; choose the "
                 "grid: that of one raster, or a pixel size"

@@ -23,9 +23,11 @@ from rasterio.io import DatasetReader
 from minenet.geo import handles
 from minenet.geo.cog import create
 from minenet.geo.windows import Window, clip
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 __all__ = ["RasterInfo", "create", "info", "match", "read", "read_float"]
+
+CHOOSE = "choose their grid by config.data.grid, or bring both to one (gdalwarp)"
 
 StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]
@@ -73,8 +75,9 @@ def info(path: StrPath) -> RasterInfo:
     """Returns what a raster says about itself, without reading pixels.
 
     Raises:
-        InputError: it cannot be read, has no data bands, holds complex numbers, or is
-            placed by ground control points alone.
+        UnreadableError: it is missing, damaged, or claims a size that it cannot have.
+        InputError: it has no data bands, holds complex numbers, or is placed by ground
+            control points alone.
     """
     with handles.opened(path) as dataset:
         return _describe(os.fspath(path), dataset)
@@ -86,6 +89,8 @@ def read(
     *,
     bands: Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads a window of a raster.
 
@@ -94,6 +99,9 @@ def read(
         window: may reach beyond the scene; the whole scene if None.
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
+        nodata: for each band a stored number that is not valid, or None, beside what
+            the file itself says.
+        masked: whether what the file itself says counts; else all within it is valid.
 
     Returns:
         The image `[H, W, C]` in the file's dtype (float32 if scaled), and `valid`
@@ -101,7 +109,8 @@ def read(
         are 0.
 
     Raises:
-        InputError: as `info`; a band that is not there; a damaged file.
+        UnreadableError: as `info`; pixels that are damaged.
+        InputError: as `info`; a band that is not there.
     """
     with handles.opened(path) as dataset:
         raster = _describe(os.fspath(path), dataset)
@@ -116,11 +125,16 @@ def read(
             here = np.s_[row : row + inside.height, col : col + inside.width]
             try:
                 _fill(image[here], valid[here], dataset, raster, places, inside)
+                if not masked:
+                    valid[here] = True
             except handles.FAILURES as error:
-                raise InputError(
+                raise UnreadableError(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
                     "the file is truncated or damaged, copy or download it again"
                 ) from error
+    for i, value in enumerate(nodata or ()):
+        if value is not None:
+            valid[..., i] &= image[..., i] != value
     if scaled:
         scales, offsets = np.array(raster.scales), np.array(raster.offsets)
         image = (image * scales[places] + offsets[places]).astype(np.float32)
@@ -133,13 +147,17 @@ def read_float(
     *,
     bands: Bands | None = None,
     scaled: bool = False,
+    nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
 ) -> np.ndarray:
     """Reads a window as `[H, W, C]` float32 with NaN wherever a band is invalid.
 
     Arguments and errors are those of `read`. A value too large for float32 is NaN too:
     undeclared fill values look like that.
     """
-    image, valid = read(path, window, bands=bands, scaled=scaled)
+    image, valid = read(
+        path, window, bands=bands, scaled=scaled, nodata=nodata, masked=masked
+    )
     with np.errstate(over="ignore", invalid="ignore"):
         image = image.astype(np.float32, copy=False)
     image[~(valid & np.isfinite(image))] = np.nan
@@ -158,15 +176,14 @@ def match(infos: Sequence[RasterInfo]) -> None:
         if (first.height, first.width) != (other.height, other.width):
             raise InputError(
                 f"{other.path}: {other.height} x {other.width} pixels, but "
-                f"{first.path} has {first.height} x {first.width}; bring both to one "
-                "grid (gdalwarp)"
+                f"{first.path} has {first.height} x {first.width}; {CHOOSE}"
             )
         if first.crs is None or other.crs is None:
             continue
         if first.crs != other.crs:
             raise InputError(
                 f"{other.path}: CRS {other.crs.to_string()}, but {first.path} has "
-                f"{first.crs.to_string()}; bring both to one grid (gdalwarp)"
+                f"{first.crs.to_string()}; {CHOOSE}"
             )
         corners = [(0, 0), (0, first.height), (first.width, 0)]
         apart = ~first.affine @ other.affine
@@ -174,7 +191,7 @@ def match(infos: Sequence[RasterInfo]) -> None:
         if np.abs(shifts).max() > 0.1:
             raise InputError(
                 f"{other.path}: its pixels lie up to {np.abs(shifts).max():.3g} pixels "
-                f"away from those of {first.path}; bring both to one grid (gdalwarp)"
+                f"away from those of {first.path}; {CHOOSE}"
             )
 
 

@@ -22,6 +22,7 @@ from safetensors.numpy import save as serialize
 import minenet
 from minenet import files
 from minenet.geo.bands import Stack
+from minenet.geo.grids import Rule
 from minenet.geo.raster import RasterInfo
 from minenet.ops import normalize
 from minenet.ops.normalize import Normalizer
@@ -32,6 +33,10 @@ FORMAT = 1
 
 FACTS, WEIGHTS = "bundle.json", "weights.safetensors"
 AGAIN = "copy the bundle again, or train"
+
+
+READING = ("scaled", "scales", "offsets", "nodata", "resampling")
+"""What a contract takes over from the stack as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Contract:
         counts: How many bands each image of a scene had.
         described: Whether `own` are names from the rasters, by which to find bands.
         scaled: Whether the raster's own scale and offset apply.
+        scales: Of each channel beside that, see `bands.Stack`, and the next four.
+        offsets: Of each channel.
+        nodata: Of each channel.
+        rule: `like`, `crs` and `pixel` of the grid, or None.
+        resampling: Of each image.
     """
 
     names: tuple[str, ...]
@@ -55,6 +65,11 @@ class Contract:
     counts: tuple[int, ...]
     described: bool
     scaled: bool
+    scales: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+    nodata: tuple[float | None, ...] = ()
+    rule: tuple[int | None, str | None, float | None] | None = None
+    resampling: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +83,9 @@ class Bundle:
         classes: Names; of an exclusive task the first is the background.
         contract: The bands that it takes.
         normalizer: Of the image.
-        threshold: At which a probability is a class; None for exclusive classes, where
-            the highest wins.
+        threshold: At which a probability is a class; one for each class where they may
+            overlap, from one number for all or None for 1/2; None for exclusive ones,
+            where the highest wins.
         window: Side of the windows that it was trained on, in pixels.
         origin: How it was made, for people: version, step, seed, score.
     """
@@ -80,9 +96,15 @@ class Bundle:
     classes: tuple[str, ...]
     contract: Contract
     normalizer: Normalizer
-    threshold: float | None
+    threshold: float | tuple[float, ...] | None
     window: int
     origin: dict[str, Any]
+
+    def __post_init__(self):
+        if self.task == "multilabel":
+            each = 0.5 if self.threshold is None else self.threshold
+            each = tuple(np.broadcast_to(each, self.num_classes).tolist())
+            object.__setattr__(self, "threshold", each)
 
     @property
     def num_classes(self) -> int:
@@ -104,47 +126,52 @@ def contract(stack: Stack, infos: Sequence[RasterInfo]) -> Contract:
         places=places,
         counts=_counts(infos),
         described=all(info.described for info in infos),
-        scaled=stack.scaled,
+        rule=None if stack.rule is None else tuple(stack.rule),
+        **{key: getattr(stack, key) for key in READING},
     )
 
 
-def stack(contract: Contract, infos: Sequence[RasterInfo]) -> Stack:
+def stack(contract: Contract, infos: Sequence[RasterInfo | None]) -> Stack:
     """Returns how to read the contract's bands from the images of a scene.
 
-    By name where the model and the scene both have names, else by place.
+    By name where the model and the scene both have names, else by place. The scene may
+    lack images, None, but not all.
 
     Raises:
         InputError: A band is missing, or places cannot tell which is which.
     """
-    counts, one = _counts(infos), len(infos) == 1
     places: Sequence[int] = contract.places
-    by_name = contract.described and all(info.described for info in infos)
-    if len(infos) != len(contract.counts) or not (
-        by_name
-        or counts == contract.counts
-        or (one and contract.described and counts[0] == len(contract.names))
-    ):
-        raise InputError(
-            f"{infos[0].path}: {_sum(counts)} bands, but the model was trained on "
-            f"{_sum(contract.counts)} ({', '.join(contract.names)}); give a scene with "
-            "these"
-        )
+    present = [info for info in infos if info is not None]
+    if not present or len(infos) != len(contract.counts):
+        counts = _counts(present)
+        raise _unlike(present, counts, contract)
+    counts = tuple(
+        count if info is None else len(info.bands)
+        for info, count in zip(infos, contract.counts, strict=True)
+    )
+    by_name = contract.described and all(info.described for info in present)
+    alone = len(infos) == 1 and contract.described and counts[0] == len(contract.names)
+    if not (by_name or counts == contract.counts or alone):
+        raise _unlike(present, counts, contract)
     if by_name:
         for image, name in zip(contract.images, contract.own, strict=True):
-            if name not in infos[image].bands:
-                raise _missing(name, infos[image], contract)
+            info = infos[image]
+            if info is not None and name not in info.bands:
+                raise _missing(name, info, contract)
         picks: Sequence[str | int] = contract.own
     else:
         if counts != contract.counts:  # the model's bands alone, without their names
             places = range(len(contract.names))
         picks = [
-            infos[i].numbers[k] for i, k in zip(contract.images, places, strict=True)
+            k + 1 if infos[i] is None else infos[i].numbers[k]
+            for i, k in zip(contract.images, places, strict=True)
         ]
     return Stack(
         names=contract.names,
         picks=tuple(zip(contract.images, picks, strict=True)),
         described=by_name,
-        scaled=contract.scaled,
+        rule=None if contract.rule is None else Rule(*contract.rule),
+        **{key: getattr(contract, key) for key in READING},
     )
 
 
@@ -221,6 +248,14 @@ def _missing(name: str, info: RasterInfo, contract: Contract) -> InputError:
     return InputError(
         f"{info.path}: no band {name}{hint}; the model takes "
         f"{', '.join(contract.names)}, the scene has {', '.join(info.bands)}"
+    )
+
+
+def _unlike(present, counts, contract: Contract) -> InputError:
+    return InputError(
+        f"{present[0].path if present else 'no image'}: {_sum(counts)} bands, but the "
+        f"model was trained on {_sum(contract.counts)} ({', '.join(contract.names)}); "
+        "give a scene with these"
     )
 
 

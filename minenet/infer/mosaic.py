@@ -16,7 +16,7 @@ import numpy as np
 
 from minenet.geo import bands, raster, windows
 from minenet.geo.bands import Stack
-from minenet.geo.raster import RasterInfo
+from minenet.geo.grids import Grid
 from minenet.geo.windows import Window
 from minenet.infer import blend
 from minenet.infer import bundle as bundle_
@@ -30,16 +30,29 @@ TOGETHER = 64
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """The images of one place, and how to read the model's bands from them."""
+    """The images of one place, and how to read the model's bands from them.
 
-    images: tuple[str, ...]
-    grid: RasterInfo
+    Attributes:
+        images: Rasters; None for a sensor or a date that is missing.
+        grid: That it is mapped on.
+        stack: Bands to read.
+        aligned: Whether images are brought to the grid when they are read.
+    """
+
+    images: tuple[str | None, ...]
+    grid: Grid
     stack: Stack
+    aligned: bool = False
+
+    @property
+    def path(self) -> str:
+        """The first image that is there."""
+        return next(filter(None, self.images))
 
     @property
     def name(self) -> str:
         """The stem of the first image."""
-        return Path(self.images[0]).stem
+        return Path(self.path).stem
 
     @property
     def extent(self) -> Window:
@@ -47,17 +60,21 @@ class Scene:
         return Window(0, 0, self.grid.height, self.grid.width)
 
 
-def open_scene(bundle: Bundle, images: Sequence[str]) -> Scene:
-    """Returns the scene of some images on one grid.
+def open_scene(bundle: Bundle, images: Sequence[str | None]) -> Scene:
+    """Returns the scene of some images.
+
+    Args:
+        bundle: The model; its contract chooses bands and grid.
+        images: Rasters; None or "" for one that is missing.
 
     Raises:
         InputError: One cannot be read, grids differ, or a band is missing.
     """
-    infos = [raster.info(image) for image in images]
-    raster.match(infos)
-    grid = next((info for info in infos if info.crs is not None), infos[0])
+    infos = [raster.info(image) if image else None for image in images]
     stack = bundle_.stack(bundle.contract, infos)
-    return Scene(tuple(map(str, images)), grid, stack)
+    grid, aligned = bands.place(infos, stack)
+    paths = tuple(str(image) if image else None for image in images)
+    return Scene(paths, grid, stack, aligned)
 
 
 def strips(
@@ -158,7 +175,10 @@ def _read(
     cols = blend.reflect(cols, scene.grid.width)
     first, stop = int(rows.min()), int(rows.max()) + 1
     block = bands.read(
-        scene.images, scene.stack, Window(first, 0, stop - first, scene.grid.width)
+        scene.images,
+        scene.stack,
+        Window(first, 0, stop - first, scene.grid.width),
+        grid=scene.grid if scene.aligned else None,
     )
     asked = np.zeros(block.shape[:2], bool)
     for c in range(block.shape[-1]):  # numpy reduces a short last axis 20 times slower
