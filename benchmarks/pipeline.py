@@ -48,6 +48,7 @@ STORES = {
     "none uint16": {"dtype": None},
     "zstd float32": {"codec": "zstd"},
     "zstd uint16": {"codec": "zstd", "dtype": None},
+    "blosc uint16": {"codec": "blosc", "dtype": None},
 }
 METHODS = ("nearest", "bilinear", "cubic")
 
@@ -137,9 +138,10 @@ def rasters(folder: Path, *, threads: int = 0) -> Iterator[dict[str, Any]]:
 
 def aligned_rasters(folder: Path, *, method: str) -> Iterator[dict[str, Any]]:
     """Yields batches of the scenes on a grid of degrees."""
-    from minenet.data import pipeline
+    from minenet.data import pipeline, source
 
-    return stream(aligned(folder, resampling=method), pipeline)
+    data = aligned(folder, resampling=method)
+    return stream(source.ChipSource(data, split="train"), pipeline)
 
 
 def stored(folder: Path, *, store: str) -> Iterator[dict[str, Any]]:
