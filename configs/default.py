@@ -75,6 +75,18 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     config.data.split.seed = 0
     config.data.chip_size = 256
     config.data.stride = config_dict.placeholder(int)  # None: the chip size
+    # What else labelled images come as. `images` is then a folder, and `masks` of "npy"
+    # and "palette" another; `values` may tell the id of a kind of object.
+    config.data.format = ConfigDict()
+    # "coco", "dstl", "npy", "palette", "runs", "tfrecord"; None: rasters.
+    config.data.format.name = config_dict.placeholder(str)
+    # JSON of coco, table of runs, table of outlines in the folder of dstl.
+    config.data.format.annotations = config_dict.placeholder(str)
+    config.data.format.palette = ()  # palette: colours of the classes, ((255, 0, 0),)
+    config.data.format.ignore = ()  # palette: colours of what does not count
+    config.data.format.order = config_dict.placeholder(str)  # runs: "rows", "columns"
+    config.data.format.columns = ()  # runs: ("ImageId", "EncodedPixels")
+    config.data.format.sets = ()  # dstl: of ("RGB", "P", "M", "A"), the first the grid
     # Scenes made by minenet itself, in place of images and outlines of your own.
     config.data.synthetic = ConfigDict()
     config.data.synthetic.scenes = 0
@@ -230,4 +242,11 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     config.predict.tta = False  # mean over the 8 orientations of a window: 8 × the time
     config.predict.min_area_m2 = 2000.0
     config.predict.simplify_m = 0.0
+
+    # --mode=export --format=…: what the format asks for beside the maps.
+    config.export = ConfigDict()
+    config.export.maps = config_dict.placeholder(str)  # None: the run's predictions
+    config.export.images = config_dict.placeholder(str)  # tfrecord: what was mapped
+    config.export.sizes = config_dict.placeholder(str)  # dstl: table of grid sizes
+    config.export.order = config_dict.placeholder(str)  # runs: "rows", "columns"
     return config.lock()

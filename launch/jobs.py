@@ -13,7 +13,7 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
-from launch import arguments, tables, work
+from launch import arguments, formats, tables, work
 from launch import settings as settings_
 from minenet import losses, models
 from minenet.assess import evaluate as evaluate_
@@ -75,10 +75,12 @@ def prepare(
         )
     drawn = {k: v for k, v in settings["sampling"].items() if k != "jitter"}
 
-    def run_(executor: tasks.MakeExecutor, progress: work.Progress) -> None:
+    def run_(
+        given: Settings, executor: tasks.MakeExecutor, progress: work.Progress
+    ) -> None:
         common = {"strict": strict, "executor": executor}
         ready = prepare_.prepare(
-            workdir / "data", **data, sampling=drawn, progress=progress, **common
+            workdir / "data", **given, sampling=drawn, progress=progress, **common
         )
         if settings["store"]["path"]:
             options = arguments.given(settings["store"])
@@ -93,9 +95,10 @@ def prepare(
     def work_() -> None:
         if made["scenes"] and not (folder / "mines.gpkg").exists():
             synthetic.write(folder, seed=settings["seed"], **made)
-        with work.executors(data["images"], cluster) as executor:
+        given = formats.converted(workdir, data, strict=strict)
+        with work.executors(given["images"], cluster) as executor:
             with contextlib.closing(work.Progress()) as progress:
-                run_(executor, progress)
+                run_(given, executor, progress)
 
     _once(work_)
 
@@ -252,6 +255,11 @@ def predict(
             )
 
     _once(work)
+
+
+def export(workdir: Path, settings: Settings, **options: Any) -> None:
+    """Writes maps in a format of others."""
+    _once(functools.partial(formats.export, workdir, settings, **options))
 
 
 PANELS, PANEL_PIXELS = 8, 4_000_000

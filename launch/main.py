@@ -10,10 +10,11 @@ command goes on where it stopped. On several hosts give it to each of them.
   --mode=evaluate  score the bundle on the test split: evaluation.json and figures/
   --mode=predict   map scenes: probability and class GeoTIFFs and polygons
   --mode=run       all of these, one after the other
+  --mode=export    maps in the format of others: coco, dstl, npy, runs, tfrecord
 
-evaluate and predict need only --workdir. Any key of the configuration can be set here:
---config.train.steps=500, --config.predict.overlap=0.5. configs/default.py lists them
-all; without --config the run's own configuration holds.
+evaluate, predict and export need only --workdir. Any key of the configuration can be
+set here: --config.train.steps=500, --config.predict.overlap=0.5. configs/default.py
+lists them all; without --config the run's own configuration holds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from launch import settings as settings_
 from launch import stored
 from minenet.types import InputError
 
-MODES = ("run", "prepare", "train", "evaluate", "predict")
+MODES = ("run", "prepare", "train", "evaluate", "predict", "export")
+FREE = ("predict", "export")
+"""Sections that may differ from what a run was trained with."""
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration: configs/NAME.py[:ARG]. Default: the workdir's own."
@@ -45,8 +48,11 @@ _SCENE = flags.DEFINE_multi_string(
     "and A.tif,B.tif for one scene whose bands lie in several files.",
 )
 _OUT = flags.DEFINE_string(
-    "out", None, "predict: the folder of maps. Default: in workdir."
+    "out",
+    None,
+    "predict: the folder of maps. Default: in workdir. export: the file or folder.",
 )
+_FORMAT = flags.DEFINE_string("format", None, "export: coco, dstl, npy, runs, tfrecord")
 _STRICT = flags.DEFINE_bool(
     "strict", False, "End at the first file that cannot be read, in place of noting it."
 )
@@ -104,8 +110,8 @@ def main(argv: Sequence[str]) -> None:
         jobs.begin(workdir, settings)
     else:  # how to map is free; what was trained is not
         kept = settings_.read(workdir)
-        settings = kept | {"predict": settings.get("predict", kept["predict"])}
-    jobs_options = {"scenes": _SCENE.value, "out": _OUT.value}
+        settings = kept | {key: settings.get(key, kept[key]) for key in FREE}
+    jobs_options = {"scenes": _SCENE.value, "out": _OUT.value, "form": _FORMAT.value}
     jobs_options |= {"strict": _STRICT.value, "cluster": _CLUSTER.value}
     getattr(jobs, mode)(workdir, settings, **jobs_options)
 

@@ -70,13 +70,17 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     data.pop("root", None)
     for key in ("images", "masks", "polygons", "area", "table"):
         data[key] = _absolute(data[key], root)
-    for section, key in (("sampling", "hard"), ("store", "path")):
+    annotations = _absolute(data["format"]["annotations"], root)
+    data["format"] = data["format"] | {"annotations": annotations}
+    for section, *keys in (
+        ("sampling", "hard"),
+        ("store", "path"),
+        ("start", "weights", "streams"),
+        ("export", "maps", "images", "sizes"),
+    ):
         named = settings[section]
-        settings[section] = named | {key: _absolute(named[key], root)}
-    start = settings["start"]
-    settings["start"] = start | {
-        key: _absolute(start[key], root) for key in ("weights", "streams")
-    }
+        found = {key: _absolute(named[key], root) for key in keys}
+        settings[section] = named | found
     return settings
 
 

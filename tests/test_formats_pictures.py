@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -71,6 +69,15 @@ def test_a_geotiff_keeps_everything(tmp_path, dtype):
     wanted.labels[0, 0] = 255
     (found,) = through_folder(tmp_path, [wanted])
     same(found, wanted)
+
+
+def test_larger_geotiffs_are_tiled(tmp_path):
+    for side, tiled in ((256, False), (257, True)):
+        image = tiles.picture(side, side)
+        pictures.write(tmp_path / "a.tif", image)
+        np.testing.assert_array_equal(pictures.read(tmp_path / "a.tif")[1], image)
+        with handles.opened(tmp_path / "a.tif") as file:
+            assert (file.block_shapes[0] == (256, 256)) == tiled
 
 
 def test_nan_in_one_band_leaves_the_pixel_valid(tmp_path):
@@ -218,19 +225,6 @@ def test_a_sparse_array_is_measured_before_it_is_read(tmp_path):
         npy.load_array(path)
 
 
-def bomb_png(side):
-    """A PNG that claims side x side pixels of 3 bytes, and has none."""
-
-    def chunk(kind, data):
-        checked = kind + data
-        crc = struct.pack(">I", zlib.crc32(checked))
-        return struct.pack(">I", len(data)) + checked + crc
-
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
 def test_pictures_of_absurd_size_are_not_read(tmp_path):
     (tmp_path / "images").mkdir()
     path = tmp_path / "images/bomb.tif"
@@ -250,11 +244,11 @@ def test_pictures_of_absurd_size_are_not_read(tmp_path):
     with pytest.raises(InputError, match="bomb"):
         masks.read(path)
     with pytest.raises(InputError, match="it: 40000 x 40000 x 3 values"):
-        pictures.decode(bomb_png(40_000), name="it")
+        pictures.decode(tiles.bomb_png(40_000), name="it")
 
 
 def test_bytes_that_are_no_picture():
-    for data in (bomb_png(8), b"II*\0"):
+    for data in (tiles.bomb_png(8), b"II*\0"):
         with pytest.raises(InputError, match="it: cannot be read as a picture"):
             pictures.decode(data, name="it")
     for data in (b"", b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"):

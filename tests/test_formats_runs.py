@@ -227,22 +227,8 @@ def test_sizes_that_are_none(tmp_path, row, match):
 
 
 def dstl_folder(root, labels):
-    """The challenge's folder with two pictures, one of them labelled."""
-    for i, name in enumerate(SIZES):
-        rasters = {
-            "three_band/{}.tif": (48, 52, 3),
-            "sixteen_band/{}_P.tif": (48, 52, 1),
-            "sixteen_band/{}_M.tif": (12, 13, 8),
-            "sixteen_band/{}_A.tif": (6, 7, 8),
-        }
-        for seed, (place, shape) in enumerate(rasters.items()):
-            image = tiles.picture(*shape, seed=10 * i + seed)
-            options = {"crs": None, "transform": None}
-            tiles.save(root / place.format(name), image, **options)
-    rows = [f"{name},{x},{y}" for name, (x, y) in SIZES.items()]
-    (root / "grid_sizes.csv").write_text("\n".join([",Xmax,Ymin", *rows]) + "\n")
-    dstl_wkt.write(root / "train_wkt_v4.csv", [("6010_1_2", labels)], SIZES)
-    return root
+    """Two pictures, one of them labelled."""
+    return tiles.dstl(root, {"6010_1_2": labels}, SIZES)
 
 
 def test_the_folder_of_the_challenge(tmp_path):

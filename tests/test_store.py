@@ -368,13 +368,18 @@ def test_zarr_python_reads_every_codec(tmp_path, prepared, codec, dtype):
 
 
 def test_a_store_goes_on_only_with_what_it_was_made_of(tmp_path, prepared):
-    made = store.create(tmp_path / "s", prepared, years={"img_0": 2019})
+    first, *others = prepared.scenes
+    dated = dataclasses.replace(first, year=2019)
+    of_2019 = dataclasses.replace(prepared, scenes=(dated, *others))
+    made = store.create(tmp_path / "s", of_2019)
     assert set(made.index.year[made.index.scene == 0]) == {2019}
-    assert store.create(made.url, prepared, years={"img_0": 2019}).pending()
-    with pytest.raises(InputError, match=r"other data or options \(digest differ\)"):
+    elsewhere = dataclasses.replace(dated, label="moved/img_0.tif")
+    moved = dataclasses.replace(prepared, scenes=(elsewhere, *others))
+    assert store.create(made.url, moved).pending()
+    with pytest.raises(InputError, match=r"or options \(digest, prepared differ\)"):
         store.create(made.url, prepared)
     with pytest.raises(InputError, match=r"\(digest, layout differ\)"):
-        store.create(made.url, prepared, years={"img_0": 2019}, codec="zstd")
+        store.create(made.url, of_2019, codec="zstd")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/zarr.json").write_text(json.dumps({"attributes": {}}))
     with pytest.raises(InputError, match="holds another Zarr group"):

@@ -1,9 +1,13 @@
 """Small scenes with known content, for tests of what reads and divides them."""
 
+import struct
+import zlib
+
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
+from minenet.data.formats import dstl_wkt
 from minenet.geo import handles
 from minenet.geo.grids import Grid
 
@@ -63,3 +67,41 @@ def folder(path, count=6, size=64, share=0.2, classes=1):
         labels = mask(size, size, i, share) * np.uint8(1 + i % classes)
         save(path / f"mask/mask_{i}.tif", labels, **place)
     return {"images": path / "img", "masks": path / "mask"}
+
+
+def bomb_png(side):
+    """A PNG that claims side x side pixels of 3 bytes, and has none."""
+
+    def chunk(kind, data):
+        checked = kind + data
+        crc = struct.pack(">I", zlib.crc32(checked))
+        return struct.pack(">I", len(data)) + checked + crc
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def dstl(root, labels, sizes):
+    """Writes the folder of DSTL's challenge.
+
+    Args:
+        root: folder.
+        labels: picture → its `[48, 52, 10]`; other pictures have none.
+        sizes: picture → Xmax, Ymin.
+    """
+    for i, name in enumerate(sizes):
+        rasters = {
+            "three_band/{}.tif": (48, 52, 3),
+            "sixteen_band/{}_P.tif": (48, 52, 1),
+            "sixteen_band/{}_M.tif": (12, 13, 8),
+            "sixteen_band/{}_A.tif": (6, 7, 8),
+        }
+        for seed, (place, shape) in enumerate(rasters.items()):
+            image = picture(*shape, seed=10 * i + seed)
+            options = {"crs": None, "transform": None}
+            save(root / place.format(name), image, **options)
+    rows = [f"{name},{x},{y}" for name, (x, y) in sizes.items()]
+    (root / "grid_sizes.csv").write_text("\n".join([",Xmax,Ymin", *rows]) + "\n")
+    dstl_wkt.write(root / "train_wkt_v4.csv", labels.items(), sizes)
+    return root

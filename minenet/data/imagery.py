@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minenet.data.scenes import Scene
-from minenet.geo import band_names, raster
+from minenet.geo import band_names, grids, raster
 from minenet.geo import bands as bands_
 from minenet.geo import sensors as sensors_
 from minenet.geo.align import RADIUS
@@ -110,6 +110,9 @@ def place(
     grid, aligned = bands_.place(infos, stack)
     if mask is not None and stack.rule is None:
         raster.match([*filter(None, infos), mask])
+    elif mask is not None:
+        grids.check_overlap(mask, grid)
+        aligned = aligned or not grids.is_on(mask, grid)
     gsd_m = bands_.gsd_m(grid)
     return dataclasses.replace(scene, grid=grid, aligned=aligned, gsd_m=gsd_m)
 

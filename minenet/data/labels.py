@@ -9,6 +9,7 @@ read in strips: a scene may be larger than memory.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +21,16 @@ from minenet.data import targets
 from minenet.data.classes import Rule
 from minenet.data.outlines import Read, from_polygons
 from minenet.data.scenes import Scene
-from minenet.geo import raster, windows
+from minenet.geo import align, raster, windows
 from minenet.geo.grids import Grid
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, InputError
 
 ROWS = 1024
 """Of a strip: two blocks of the file that is written."""
+
+FINER = 1.5
+"""Pixels of a mask to one of the grid from which on several decide."""
 
 
 def make(
@@ -51,7 +55,7 @@ def make(
         year: of the image, if `rule.year_column` tells that of the outlines.
     """
     if polygons is None:
-        read = from_mask(scene.label, rule.ids, channels=rule.channels)
+        read = from_mask(scene.label, rule.ids, channels=rule.channels, grid=scene.onto)
         if area is not None:
             read = _within(read, from_polygons(area, info, Rule({})))
     else:
@@ -85,7 +89,11 @@ def check_any(
 
 
 def from_mask(
-    path: str, ids: Mapping[object, int], *, channels: Sequence[str] = ()
+    path: str,
+    ids: Mapping[object, int],
+    *,
+    channels: Sequence[str] = (),
+    grid: Grid | None = None,
 ) -> Read:
     """Returns a reader of a raster of class values, or of a band for each class.
 
@@ -99,6 +107,8 @@ def from_mask(
             those that are named is it, the same in all bands.
         channels: names of the classes that have a band each. Bands are taken by name
             where they have just these names, else in this order.
+        grid: that it is brought to: by its most frequent value in a pixel where it is
+            finer, else by its nearest one. None where it is on it.
 
     Raises:
         InputError: as many bands as classes are missing; on reading, a value that `ids`
@@ -114,8 +124,10 @@ def from_mask(
             f"{', '.join(channels)}"
         )
 
+    values = _values(info, grid, masked=not named)
+
     def read(window: Window) -> np.ndarray:
-        image, valid = raster.read(path, window, bands=channels if by_name else None)
+        image, valid = values(window, bands=channels if by_name else None)
         if channels:
             return _known_in_all(classified(image, valid))
         if image.shape[-1] > 1 and not (image == image[..., :1]).all():
@@ -145,6 +157,20 @@ def from_mask(
                 "in values"
             )
         return labels
+
+    return read
+
+
+def _values(info, grid: Grid | None, *, masked: bool):
+    """A reader of values and of which are valid, on a grid."""
+    if grid is None:
+        return functools.partial(raster.read, info.path)
+    finer = max(align.source_pixels(info, grid)) > FINER
+    way = {"resampling": "mode" if finer else "nearest", "masked": masked}
+
+    def read(window: Window, bands) -> tuple[np.ndarray, np.ndarray]:
+        image = align.read(info.path, grid, window, bands=bands, **way)
+        return image, np.isfinite(image)
 
     return read
 

@@ -266,6 +266,8 @@ def prepare(
     quarantine.settle()
     prepared.save(made, origin=origin)
     shutil.rmtree(out / "parts", ignore_errors=True)
+    for left in (out / "labels").glob(".*.part*"):  # of workers that were killed
+        left.unlink(missing_ok=True)
     return made
 
 

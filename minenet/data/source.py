@@ -130,7 +130,8 @@ class ChipSource:
         """
         scene = self._scenes[place.scene]
         window = Window(place.row, place.col, self.size, self.size)
-        at = np.flatnonzero(targets.marked(chips.read_labels(scene, window)))
+        _, labels = self._pixels.read(place.scene, window)  # a store has no rasters
+        at = np.flatnonzero(targets.marked(labels))
         if not len(at):
             return place._replace(reach=0)
         row, col = divmod(int(generator.choice(at)), self.size)

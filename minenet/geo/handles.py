@@ -18,11 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError
+from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from minenet.types import InputError
+from minenet.geo import png
+from minenet.types import UnreadableError
 
 CACHE_BYTES = 256 << 20
 """GDAL's block cache, for the whole process; its own default is 5 % of the machine."""
@@ -33,6 +36,15 @@ IDLE = 64
 FAILURES = (RasterioError, CPLE_BaseError, OSError, SystemError)
 """What GDAL's failures come as; rasterio lets some through as they are."""
 
+BLOCK_BYTES = 1 << 30
+"""Of one block, which GDAL decodes whole however few of its pixels are read."""
+
+EMPTIEST = 1 << 20
+"""Bytes of pixels for a byte of a file: an empty tile costs 16 bytes of its index."""
+
+HOLDS_ITSELF = {"GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"}
+"""Drivers whose pixels lie in the file; a VRT of a few lines may show the world."""
+
 _lock = threading.Lock()
 _idle: OrderedDict[tuple, list[rasterio.DatasetReader]] = OrderedDict()
 _abandoned: list[Any] = []
@@ -41,7 +53,11 @@ _filtering = threading.Lock()
 
 def environment() -> rasterio.Env:
     """Returns the GDAL settings under which this library reads and writes."""
-    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+    return rasterio.Env(
+        GDAL_CACHEMAX=CACHE_BYTES,
+        # Else a JPEG that ends early is filled up with grey.
+        GDAL_ERROR_ON_LIBJPEG_WARNING=True,
+    )
 
 
 @contextlib.contextmanager
@@ -51,13 +67,20 @@ def opened(path: str | os.PathLike[str]) -> Iterator[rasterio.DatasetReader]:
     A file that was replaced since is opened anew.
 
     Raises:
-        InputError: there is no such file, or GDAL cannot read it.
+        UnreadableError: there is no such file; it is damaged, or claims a size that it
+            cannot have; GDAL fails within the block.
     """
     key = _identity(path)
     with environment():
         dataset = _take(key) or _open(path)
         try:
             yield dataset
+        except FAILURES as error:
+            dataset.close()
+            raise UnreadableError(
+                f"{os.fspath(path)}: cannot be read ({one_line(error)}); the file is "
+                "truncated or damaged, copy or download it again"
+            ) from error
         except BaseException:
             dataset.close()  # its state after a failed read is not known
             raise
@@ -108,17 +131,52 @@ def _identity(path: str | os.PathLike[str]) -> tuple:
 
 
 def _open(path: str | os.PathLike[str]) -> rasterio.DatasetReader:
+    name = os.fspath(path)
     try:
-        return open_quietly(path)
+        dataset = open_quietly(path)
     except FAILURES as error:
-        name = os.fspath(path)
         if "://" not in name and not name.startswith("/vsi"):
             if not Path(name).exists():
-                raise InputError(f"{name}: no such raster; check the path") from error
-        raise InputError(
+                raise UnreadableError(
+                    f"{name}: no such raster; check the path"
+                ) from error
+        raise UnreadableError(
             f"{name}: not a raster that GDAL can read ({one_line(error)}); give a "
             "GeoTIFF or another GDAL raster, whole"
         ) from error
+    try:
+        _check_sizes(name, dataset)
+        if dataset.driver == "PNG":
+            png.check_file(path)
+    except UnreadableError:
+        dataset.close()
+        raise
+    return dataset
+
+
+def _check_sizes(name: str, dataset: rasterio.DatasetReader) -> None:
+    """Raises where a header claims what no machine or no such file could hold."""
+    widths = [np.dtype(dtype).itemsize for dtype in dataset.dtypes]
+    total = sum(widths)
+    if dataset.interleaving == Interleaving.pixel:
+        widths = [total] * len(widths)  # a block holds all bands
+    shapes = zip(dataset.block_shapes, widths, strict=True)
+    block = max((height * width * size for (height, width), size in shapes), default=0)
+    if block > BLOCK_BYTES:
+        raise UnreadableError(
+            f"{name}: one of its blocks takes {block / 2**30:.3g} GiB, where it may "
+            f"take {BLOCK_BYTES >> 30}; write it anew in tiles "
+            "(gdal_translate -co TILED=YES), or leave it out if it is damaged"
+        )
+    pixels = dataset.height * dataset.width * total
+    if dataset.driver not in HOLDS_ITSELF or not os.path.isfile(name):
+        return
+    held = os.path.getsize(name)
+    if pixels > max(BLOCK_BYTES, held * EMPTIEST):
+        raise UnreadableError(
+            f"{name}: {dataset.height} x {dataset.width} pixels of {dataset.count} "
+            f"bands in a file of {held} bytes, which cannot be; the file is damaged"
+        )
 
 
 def _take(key: tuple) -> rasterio.DatasetReader | None:

@@ -24,7 +24,7 @@ from minenet.geo import handles
 from minenet.geo.area import geodesic_area_m2
 from minenet.geo.polygons import polygonize
 from minenet.geo.repair import COLLECTION, MULTIPOLYGON, POLYGON, polygonal
-from minenet.types import IGNORE, InputError
+from minenet.types import IGNORE, InputError, UnreadableError
 
 LARGEST_JSON = 256 << 20
 """Bytes; a GeoJSON beyond it is not read a second time to count its features."""
@@ -46,11 +46,12 @@ def read(
         the number of features of a GeoJSON that GDAL passed over without a word.
 
     Raises:
-        InputError: unreadable; no such layer; several and none chosen; no polygons.
+        UnreadableError: it is missing or damaged.
+        InputError: no such layer; several and none chosen; no polygons.
     """
     name = os.fspath(path)
     if not Path(name).exists() and "://" not in name and not name.startswith("/vsi"):
-        raise InputError(f"{name}: no such vector file; check the path")
+        raise UnreadableError(f"{name}: no such vector file; check the path")
     with _told(f"{name}: not a vector file that GDAL can read", "give another, whole"):
         layers = geopandas.list_layers(path)["name"].tolist()
     if layer is None and len(layers) > 1:
@@ -166,7 +167,11 @@ def write(
     """
     several = bool((frame.geom_type == "MultiPolygon").any())
     with (
-        _told(f"{os.fspath(path)}: cannot be written", "see that the disk has space"),
+        _told(
+            f"{os.fspath(path)}: cannot be written",
+            "see that the disk has space",
+            InputError,
+        ),
         replacing(path) as part,
     ):
         with warnings.catch_warnings():
@@ -184,12 +189,14 @@ def write(
 
 
 @contextlib.contextmanager
-def _told(what: str, hint: str) -> Iterator[None]:
+def _told(
+    what: str, hint: str, kind: type[InputError] = UnreadableError
+) -> Iterator[None]:
     """Says a failure of GDAL on one line; pyogrio's errors derive from these."""
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"{what} ({' '.join(str(error).split())}); {hint}") from error
+        raise kind(f"{what} ({' '.join(str(error).split())}); {hint}") from error
 
 
 def _features(name: str) -> int:

@@ -12,7 +12,8 @@ and writes it from one:
 * `dstl`, `dstl_wkt`: DSTL's Kaggle challenge, and submissions to it.
 * `runs`: run-length codes in a table.
 
-`folder.write` of what any of them reads is what `data.prepare` takes.
+`reading` has them all by name, `conversion` makes of each what `data.prepare` takes,
+and `maps` turns the maps of a model into files of these formats.
 """
 
 from minenet.data.formats.labelled import LabelledImage

@@ -24,7 +24,7 @@ from minenet.data import pairing
 from minenet.data.formats import coco_rle, pictures
 from minenet.data.formats.labelled import LabelledImage, OnError, each
 from minenet.geo import vector
-from minenet.types import InputError, Task
+from minenet.types import InputError, Task, UnreadableError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,10 @@ def read(
         on_error: see `labelled.OnError`.
 
     Raises:
-        InputError: a file that cannot be read; an id given twice; an annotation of no
-            picture or category; a picture that is not there or has another size; an
-            outline that is none; a class that is no category.
+        UnreadableError: a file that is not there or is damaged.
+        InputError: an id given twice; an annotation of no picture or category; a
+            picture of another size; an outline that is none; a class that is no
+            category.
     """
     if task not in ("binary", "exclusive", "multilabel"):
         raise ValueError(f"task={task!r}: must be binary, exclusive or multilabel")
@@ -84,7 +85,7 @@ def read(
         name, i = item
         path = paths[i]
         if not os.path.isfile(path):
-            raise InputError(
+            raise UnreadableError(
                 f"{known.source}: the picture of id {i} is not there: {path}; check "
                 "the folder of images"
             )
@@ -137,7 +138,7 @@ def load(path: str | os.PathLike[str]) -> Annotations:
     except InputError:
         raise
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{name}: not a JSON file ({error}); check it") from error
+        raise UnreadableError(f"{name}: not a JSON file ({error}); check it") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{name}: not COCO's JSON ({type(error).__name__} {error}); expected the "

@@ -23,7 +23,7 @@ Style = Literal["polygons", "runs", "compressed"]
 def write(
     annotations: str | os.PathLike[str],
     samples: Iterable[LabelledImage],
-    images: str | os.PathLike[str],
+    images: str | os.PathLike[str] | None,
     *,
     classes: Sequence[str],
     style: Style = "polygons",
@@ -34,7 +34,7 @@ def write(
     Args:
         annotations: path of the JSON file, written last.
         samples: of distinct names, labels `[H, W]` of 0 and 1, 2, …, or `[H, W, K]`.
-        images: folder of the pictures.
+        images: folder of the pictures, not written if None.
         classes: names of the ids 1, 2, …, or of the K bands.
         style: "polygons" follows the pixels' edges, with run lengths where a patch has
             a hole, which rings cannot say; "runs" and "compressed" are run lengths.
@@ -49,7 +49,8 @@ def write(
     entries, objects = [], []
     for sample in distinct(samples):
         name = f"{sample.name}{suffix}"
-        pictures.write_image(Path(images, name), sample)
+        if images is not None:
+            pictures.write_image(Path(images, name), sample)
         height, width = sample.image.shape[:2]
         image_id = len(entries) + 1
         entries.append(

@@ -6,6 +6,7 @@ An Example holds `image`, a PNG file, and `mask`, the bytes of a float32 one-hot
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -15,9 +16,9 @@ import numpy as np
 
 from minenet.data import scenes
 from minenet.data.formats import example, pictures, tfrecord
-from minenet.data.formats.labelled import LabelledImage, OnError, distinct
+from minenet.data.formats.labelled import LabelledImage, OnError, distinct, each
 from minenet.data.scenes import Paths
-from minenet.types import IGNORE, InputError
+from minenet.types import IGNORE, InputError, UnreadableError
 
 PER_FILE = 23
 NAME = "tfrecords_v2_part_{}.tfrec"
@@ -31,11 +32,13 @@ def read(
     Args:
         paths: a file, or a glob or folder of .tfrec and .tfrecord files.
         classes: K of the masks.
-        on_error: see `labelled.OnError`; of a damaged file, the rest is left out.
+        on_error: see `labelled.OnError`; a damaged record is left out, and of a file
+            that ends early or has a damaged length, the rest.
 
     Raises:
-        InputError: a file that cannot be read; an example without image, or with a
-            mask of another size, or one that is not one-hot.
+        UnreadableError: a damaged file or example.
+        InputError: no files; an example without image, or with a mask of another size,
+            or one that is not one-hot.
     """
     folder = Path(paths)
     if folder.is_dir():
@@ -45,22 +48,16 @@ def read(
     else:
         files = scenes.find(paths, key="paths")
     for path in files:
-        records = tfrecord.read(path)
-        for number in itertools.count():
-            where = f"{path}: record {number}"
-            try:
-                data = next(records, None)
-                if data is None:
-                    break
+        try:
+            for number, data in tfrecord.numbered(path, on_error=on_error):
+                where = f"{path}: record {number}"
                 name = f"{Path(path).stem}_{number:04d}"
-                sample = _sample(data, name, where, classes)
-            except InputError as error:
-                if on_error is None:
-                    raise
-                # A reader that raised is at its end: the loop closes with it.
-                on_error(where, error)
-            else:
-                yield sample
+                load = functools.partial(_sample, where=where, classes=classes)
+                yield from each({where: (name, data)}, load, on_error)
+        except UnreadableError as error:
+            if on_error is None:
+                raise
+            on_error(path, error)
 
 
 def write(
@@ -91,7 +88,8 @@ def write(
     return paths
 
 
-def _sample(data: bytes, name: str, where: str, classes: int) -> LabelledImage:
+def _sample(item: tuple[str, bytes], *, where: str, classes: int) -> LabelledImage:
+    name, data = item
     features = example.decode(data, name=where)
     held = {}
     for key in ("image", "mask"):

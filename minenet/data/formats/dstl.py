@@ -50,8 +50,9 @@ def read(
         on_error: see `labelled.OnError`.
 
     Raises:
-        InputError: a table that cannot be used; a raster that is not there, cannot be
-            read or has another number of bands; a picture without a size.
+        UnreadableError: a raster that is not there or is damaged.
+        InputError: a table that cannot be used; a raster of another number of bands; a
+            picture without a size.
     """
     if not sets or (unknown := set(sets) - set(PLACES)):
         raise ValueError(
@@ -103,15 +104,9 @@ def _stacked(folder: Path, name: str, sets: Sequence[str]) -> np.ndarray:
 
 def _resampled(info: raster.RasterInfo, height: int, width: int) -> np.ndarray:
     with handles.opened(info.path) as dataset:
-        try:
-            read = dataset.read(
-                info.numbers,
-                out_shape=(len(info.numbers), height, width),
-                resampling=Resampling.cubic,
-            )
-        except handles.FAILURES as error:
-            raise InputError(
-                f"{info.path}: cannot be read ({handles.one_line(error)}); the file is "
-                "truncated or damaged, copy or download it again"
-            ) from error
+        read = dataset.read(
+            info.numbers,
+            out_shape=(len(info.numbers), height, width),
+            resampling=Resampling.cubic,
+        )
     return np.moveaxis(read, 0, -1)

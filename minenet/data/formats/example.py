@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from minenet.types import InputError
+from minenet.types import UnreadableError
 
 Feature = list[bytes] | np.ndarray
 """Bytes as a list; floats as `[N]` float32; integers as `[N]` int64."""
@@ -27,7 +27,7 @@ def decode(data: bytes, *, name: str = "record") -> dict[str, Feature]:
         name: of it, for errors.
 
     Raises:
-        InputError: it is no such message.
+        UnreadableError: it is no such message.
     """
     features: dict[str, Feature] = {}
     try:
@@ -41,7 +41,7 @@ def decode(data: bytes, *, name: str = "record") -> dict[str, Feature]:
                         value = field
                 features[key] = _feature(value)
     except (ValueError, TypeError) as error:
-        raise InputError(
+        raise UnreadableError(
             f"{name}: not a tf.train.Example ({error}); write it again"
         ) from error
     return features

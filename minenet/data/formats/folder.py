@@ -45,6 +45,7 @@ def read(
     found = scenes.discover(
         scenes.stacks(images),
         masks=None if masks is None else scenes.find(masks, key="masks"),
+        lonely=on_error,
     )
 
     def load(scene: Scene) -> LabelledImage:

@@ -10,16 +10,17 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 T = TypeVar("T")
 
 NOWHERE = Affine.identity()
 """The affine of a picture that has no place on the ground."""
 
-OnError = Callable[[str, InputError], None] | None
+OnError = Callable[[str, UnreadableError], None] | None
 """What is called with the name of a sample that cannot be read, which is then left out;
-None raises."""
+None raises. What can be read and does not fit, such as a value without a class, is
+raised in any case: it is a matter of options, and the next sample will have it too."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ def each(
     for name, item in items.items():
         try:
             sample = load(item)
-        except InputError as error:
+        except UnreadableError as error:
             if on_error is None:
                 raise
             on_error(name, error)

@@ -19,7 +19,7 @@ from minenet.data.formats.labelled import LabelledImage, OnError, distinct, each
 from minenet.data.formats.masks import Values
 from minenet.data.scenes import Paths, Scene
 from minenet.files import replacing
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 VALUES = {0: 0, 255: 1}
 """Value of a mask → class id."""
@@ -47,6 +47,7 @@ def read(
     found = scenes.discover(
         [scenes.find(glob, key="images")],
         masks=None if masks is None else scenes.find(masks, key="masks"),
+        lonely=on_error,
     )
 
     def load(scene: Scene) -> LabelledImage:
@@ -106,8 +107,9 @@ def load_array(path: str | os.PathLike[str]) -> np.ndarray:
     """Returns the image `[H, W, C]` of a file of `[H, W, C]` or `[H, W]`.
 
     Raises:
-        InputError: it is not there, is no array of numbers, or is larger than
+        UnreadableError: it is not there, is damaged or needs pickle, or is larger than
             `pictures.LIMIT_BYTES`.
+        InputError: it is no picture of numbers.
     """
     try:
         # A map takes no memory by what the header claims, and no pickle.
@@ -115,7 +117,7 @@ def load_array(path: str | os.PathLike[str]) -> np.ndarray:
             array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(
+        raise UnreadableError(
             f"{os.fspath(path)}: not a .npy file of numbers ({reason}); write it again "
             "by numpy.save"
         ) from error

@@ -120,7 +120,9 @@ def read(
         InputError: as `to_classes`; a file that cannot be read, or has no partner.
     """
     (stack,) = scenes.stacks(images)
-    found = scenes.discover([stack], masks=scenes.find(masks, key="masks"))
+    found = scenes.discover(
+        [stack], masks=scenes.find(masks, key="masks"), lonely=on_error
+    )
 
     def load(scene: Scene) -> LabelledImage:
         info, image, valid = pictures.read(scene.images[0])

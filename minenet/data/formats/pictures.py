@@ -19,14 +19,16 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader, MemoryFile
 
-from minenet.data.formats import png
 from minenet.data.formats.labelled import NOWHERE, LabelledImage
 from minenet.files import replacing
-from minenet.geo import handles, raster
-from minenet.types import InputError
+from minenet.geo import handles, png, raster
+from minenet.types import InputError, UnreadableError
 
 LIMIT_BYTES = 2 << 30
 """Of one decoded picture: 20 bands of 16 bits, 7 300 pixels square."""
+
+BLOCK = 256
+"""Side of the tiles of a larger TIFF, about that of the windows read from it."""
 
 DRIVERS = {
     ".tif": "GTiff",
@@ -61,13 +63,13 @@ def check_size(
     """Checks what an array of a file would take in memory.
 
     Raises:
-        InputError: more than `LIMIT_BYTES`.
+        UnreadableError: more than `LIMIT_BYTES`.
     """
     size = np.dtype(dtype).itemsize
     for length in shape:
         size *= int(length)
     if size > LIMIT_BYTES:
-        raise InputError(
+        raise UnreadableError(
             f"{os.fspath(name)}: {' x '.join(map(str, shape))} values of "
             f"{np.dtype(dtype)}, {size / 2**30:.3g} GiB, where a picture may take "
             f"{LIMIT_BYTES / 2**30:.3g}; cut it into smaller ones, or give it to "
@@ -79,9 +81,9 @@ def measured(path: str | os.PathLike[str]) -> raster.RasterInfo:
     """Returns what a raster says about itself, if it may be read whole.
 
     Raises:
-        InputError: it cannot be read, is a damaged PNG, or larger than `LIMIT_BYTES`.
+        UnreadableError: it is damaged, or larger than `LIMIT_BYTES`.
+        InputError: as `raster.info`.
     """
-    png.check_file(path)
     info = raster.info(path)
     check_size(path, info.height, info.width, len(info.bands), dtype=info.dtype)
     return info
@@ -98,11 +100,10 @@ def read(
         everywhere.
 
     Raises:
-        InputError: it cannot be read, or is larger than `LIMIT_BYTES`.
+        UnreadableError: it is damaged, or larger than `LIMIT_BYTES`.
     """
     info = measured(path)
-    with _strict():
-        image, valid = raster.read(path)
+    image, valid = raster.read(path)
     if image.dtype.kind == "f":
         image[~valid] = np.nan
     somewhere = valid.any(-1)
@@ -113,10 +114,9 @@ def colors(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads the colours `[H, W, C]` of a picture; those of its table if it has one.
 
     Raises:
-        InputError: it cannot be read, or is larger than `LIMIT_BYTES`.
+        UnreadableError: it is damaged, or larger than `LIMIT_BYTES`.
     """
-    png.check_file(path)
-    with handles.opened(path) as dataset, _told(path):
+    with handles.opened(path) as dataset:
         return _pixels(dataset, path)
 
 
@@ -128,13 +128,14 @@ def decode(data: bytes, *, name: str) -> np.ndarray:
         name: of it, for errors.
 
     Raises:
-        InputError: it is no such file, is damaged, or larger than `LIMIT_BYTES`.
+        UnreadableError: it is no such file, is damaged, or larger than `LIMIT_BYTES`.
     """
     drivers = [driver for start, driver in STARTS.items() if data.startswith(start)]
     if not drivers:
-        raise InputError(f"{name}: its bytes are no PNG, JPEG or TIFF file")
+        raise UnreadableError(f"{name}: its bytes are no PNG, JPEG or TIFF file")
     png.check(data, name=name)
-    with handles.environment(), _told(name), MemoryFile(data) as memory:
+    told = _told(UnreadableError, f"{name}: cannot be read as a picture")
+    with handles.environment(), told, MemoryFile(data) as memory:
         with handles.open_quietly(memory.name, driver=drivers[0]) as dataset:
             return _pixels(dataset, name)
 
@@ -192,11 +193,13 @@ def write(
         # Or a fourth band would become alpha.
         profile |= {"photometric": "minisblack"}
         profile |= {"compress": "deflate", "bigtiff": "if_safer"}
+        if min(image.shape[:2]) > BLOCK:  # in strips a window costs the whole width
+            profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
     with contextlib.ExitStack() as stack:
         part = stack.enter_context(replacing(path))
         stack.enter_context(handles.environment())
         stack.enter_context(rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True))
-        with _told(path, "cannot be written"):
+        with _told(InputError, f"{os.fspath(path)}: cannot be written"):
             with handles.open_quietly(part, "w", **profile) as dataset:
                 dataset.write(np.moveaxis(image, -1, 0))
                 if DRIVERS[suffix] == "GTiff" and bands is not None:
@@ -221,19 +224,13 @@ def _pixels(dataset: DatasetReader, name: str | os.PathLike[str]) -> np.ndarray:
     check_size(
         name, dataset.height, dataset.width, dataset.count, dtype=dataset.dtypes[0]
     )
-    with _strict():
-        image = np.moveaxis(dataset.read(), 0, -1)
+    image = np.moveaxis(dataset.read(), 0, -1)
     if dataset.colorinterp[0] != ColorInterp.palette:
         return np.ascontiguousarray(image)
     table = np.zeros((256, 4), np.uint8)
     for value, color in dataset.colormap(1).items():
         table[value] = color
     return table[image[..., 0]]
-
-
-def _strict() -> rasterio.Env:
-    """Where a JPEG that ends early is an error; else GDAL fills it up with grey."""
-    return rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True)
 
 
 def _profile(image: np.ndarray, driver: str) -> dict:
@@ -262,13 +259,11 @@ def _check_holds(image: np.ndarray, suffix: str, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _told(
-    name: str | os.PathLike[str], what: str = "cannot be read as a picture"
-) -> Iterator[None]:
+def _told(kind: type[InputError], what: str) -> Iterator[None]:
     try:
         yield
     except handles.FAILURES as error:
-        raise InputError(
-            f"{os.fspath(name)}: {what} ({handles.one_line(error)}); see that the file "
-            "and the disk are whole"
+        raise kind(
+            f"{what} ({handles.one_line(error)}); see that the file and the disk are "
+            "whole"
         ) from error

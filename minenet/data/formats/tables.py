@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 
 def read(path: str | os.PathLike[str], columns: Sequence[str]) -> pd.DataFrame:
@@ -17,13 +17,14 @@ def read(path: str | os.PathLike[str], columns: Sequence[str]) -> pd.DataFrame:
     forest is longer.
 
     Raises:
-        InputError: no CSV file, or without one of `columns`; a row that is too long.
+        UnreadableError: no CSV file; a row that is too long.
+        InputError: without one of `columns`.
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         reason = " ".join(str(error).split())
-        raise InputError(
+        raise UnreadableError(
             f"{os.fspath(path)}: not a CSV table that can be read ({reason}); see that "
             "it is whole and its quotes are closed"
         ) from error

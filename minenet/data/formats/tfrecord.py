@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import os
 import struct
 import zlib
@@ -16,9 +17,10 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from minenet.data.formats.crc32c import crc32c
+from minenet.data.formats.labelled import OnError
 from minenet.data.formats.pictures import LIMIT_BYTES
 from minenet.files import replacing
-from minenet.types import InputError
+from minenet.types import UnreadableError
 
 HEAD = struct.Struct("<QI")
 FOOT = struct.Struct("<I")
@@ -29,39 +31,62 @@ def read(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yields the records of a file, gzipped or not, each after its check.
 
     Raises:
-        InputError: the file is not there, ends within a record, or a checksum is
+        UnreadableError: the file is not there, ends within a record, or a checksum is
             another; the message says in which record, counted from 0, at which byte.
+    """
+    return (data for _, data in numbered(path))
+
+
+def numbered(
+    path: str | os.PathLike[str], *, on_error: OnError = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yields each record of a file with its number, counted from 0.
+
+    Args:
+        path: of the file, gzipped or not.
+        on_error: called with the place of a record whose data are damaged, which is
+            then left out: its length has a checksum of its own, so where the next one
+            begins is known. None raises.
+
+    Raises:
+        UnreadableError: as `read`; with `on_error`, what there is no way past.
     """
     name, at = os.fspath(path), 0
     with _opened(name) as file:
-        for number in _count():
+        for number in itertools.count():
             where = f"{name}: record {number} at byte {at}"
             head = _taken(file, HEAD.size, name)
             if not head:
                 return
             if len(head) < HEAD.size:
-                raise InputError(f"{where}: the file ends within its head; {AGAIN}")
+                raise UnreadableError(
+                    f"{where}: the file ends within its head; {AGAIN}"
+                )
             length, checksum = HEAD.unpack(head)
             if checksum != masked(head[:8]):
-                raise InputError(
+                raise UnreadableError(
                     f"{where}: the checksum (CRC-32C) of its length is wrong, so this "
                     f"is no TFRecord file or a damaged one; {AGAIN}"
                 )
             if length > LIMIT_BYTES:
-                raise InputError(
+                raise UnreadableError(
                     f"{where}: {length} bytes, where a record may have {LIMIT_BYTES}"
                 )
             data = _taken(file, length, name)
             foot = _taken(file, FOOT.size, name)
             if len(data) < length or len(foot) < FOOT.size:
-                raise InputError(
+                raise UnreadableError(
                     f"{where}: the file ends within its {length} bytes; {AGAIN}"
                 )
-            if FOOT.unpack(foot)[0] != masked(data):
-                raise InputError(
+            if FOOT.unpack(foot)[0] == masked(data):
+                yield number, data
+            else:
+                error = UnreadableError(
                     f"{where}: the checksum (CRC-32C) of its data is wrong; {AGAIN}"
                 )
-            yield data
+                if on_error is None:
+                    raise error
+                on_error(f"{name}: record {number}", error)
             at += HEAD.size + length + FOOT.size
 
 
@@ -84,13 +109,6 @@ def masked(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _count() -> Iterator[int]:
-    number = 0
-    while True:
-        yield number
-        number += 1
-
-
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
     try:
@@ -98,7 +116,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
             zipped = file.read(2) == b"\x1f\x8b"
         file = gzip.open(name) if zipped else open(name, "rb")
     except OSError as error:
-        raise InputError(
+        raise UnreadableError(
             f"{name}: cannot be opened ({error.strerror}); check the path"
         ) from error
     with file:
@@ -109,4 +127,4 @@ def _taken(file: BinaryIO, size: int, name: str) -> bytes:
     try:
         return file.read(size)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{name}: cannot be read ({error}); {AGAIN}") from error
+        raise UnreadableError(f"{name}: cannot be read ({error}); {AGAIN}") from error

@@ -12,16 +12,18 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from minenet.types import InputError
+from minenet.types import UnreadableError
 
 START = b"\x89PNG\r\n\x1a\n"
+PIECE = 1 << 20
+"""Bytes read at once: a length is what the file claims."""
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Checks a file, if it is a local one and a PNG.
 
     Raises:
-        InputError: it is not whole.
+        UnreadableError: it is not whole.
     """
     if os.path.isfile(path):
         with open(path, "rb") as file:
@@ -32,7 +34,7 @@ def check(data: bytes, *, name: str) -> None:
     """Checks a file in memory, if it is a PNG.
 
     Raises:
-        InputError: it is not whole; the message begins with `name`.
+        UnreadableError: it is not whole; the message begins with `name`.
     """
     _check(io.BytesIO(data), name)
 
@@ -43,9 +45,11 @@ def _check(file: BinaryIO, name: str) -> None:
     kind = b""
     while kind != b"IEND":
         head = file.read(8)
-        length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
-        data, crc = file.read(length), file.read(4)
-        if crc != struct.pack(">I", zlib.crc32(kind + data)):
-            raise InputError(
+        left, kind = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
+        crc = zlib.crc32(kind)
+        while left and (piece := file.read(min(left, PIECE))):
+            left, crc = left - len(piece), zlib.crc32(piece, crc)
+        if left or file.read(4) != struct.pack(">I", crc):
+            raise UnreadableError(
                 f"{name}: a PNG that is truncated or damaged; copy or download it again"
             )
