@@ -16,8 +16,8 @@ from jax.experimental import multihost_utils
 from launch import arguments, formats, tables, work
 from launch import settings as settings_
 from minenet import losses, models
+from minenet.assess import data_figures, errors, figures
 from minenet.assess import evaluate as evaluate_
-from minenet.assess import figures
 from minenet.data import chips, pipeline, prepared, store, synthetic, tasks
 from minenet.data import prepare as prepare_
 from minenet.geo import bands, raster
@@ -89,6 +89,9 @@ def prepare(
             noted = ready.quarantine.path
             store.fill(chips_, quarantine=noted, progress=filled, **common)
         progress.close()
+        drawn_once = workdir / "figures" / "splits.png"  # the last of them
+        if not drawn_once.exists():
+            data_figures.write(drawn_once.parent, ready)
         tables.splits(ready)
         tables.warnings(ready)
 
@@ -209,6 +212,11 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
             threshold=bundle.threshold,
         )
         _panels(workdir, settings, bundle, predictor, result)
+        if settings["predict"]["errors"]:
+            found = errors.of_windows(
+                bundle, predictor, ready, **arguments.tiling(settings)
+            )
+            errors.write(workdir / "errors.csv", found)
         evaluate_.write(workdir / "evaluation.json", result)
         tables.scores(result)
         tables.files(
