@@ -25,7 +25,7 @@ from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
 from minenet.train import heads, loop, report, sharding
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 Settings = dict[str, Any]
 
@@ -91,7 +91,12 @@ def prepare(
         progress.close()
         drawn_once = workdir / "figures" / "splits.png"  # the last of them
         if not drawn_once.exists():
-            data_figures.write(drawn_once.parent, ready)
+            try:
+                data_figures.write(drawn_once.parent, ready)
+            except UnreadableError as error:
+                if strict:
+                    raise
+                logging.warning("no figures of the data: %s", error)
         tables.splits(ready)
         tables.warnings(ready)
 
