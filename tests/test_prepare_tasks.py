@@ -227,7 +227,7 @@ def test_a_thousand_scenes_here_and_on_a_cluster_that_loses_workers(tmp_path):
 
     workdir = tmp_path / "cluster"
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
     ) as cluster:
         process = launch(folder, workdir, f"--cluster={cluster.scheduler_address}")
         for count in (100, 400):
