@@ -17,7 +17,8 @@ from minenet.assess import (
     split_map,
     thumbnails,
 )
-from minenet.data import chips, objects
+from minenet.data import chips
+from minenet.data.label import objects
 from minenet.data.prepare import prepare
 from minenet.data.scenes import Scene
 from minenet.geo import preview, raster

@@ -9,8 +9,9 @@ import pytest
 import shapely
 
 from minenet.assess import evaluate
-from minenet.data import chips, label_report, objects, pipeline, prepare, store
-from minenet.data import classes as classes_
+from minenet.data import chips, pipeline, prepare, store
+from minenet.data.label import classes as classes_
+from minenet.data.label import label_report, objects
 from minenet.data.source import ChipSource
 from minenet.geo import raster, vector
 from minenet.infer import predict, scene

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from minenet.data import labels
 from minenet.data.formats import pictures
 from minenet.data.formats.labelled import LabelledImage
+from minenet.data.label import labels
 from minenet.geo import raster
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, InputError
