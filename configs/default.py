@@ -238,6 +238,8 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     config.predict.window = 256
     config.predict.overlap = 0.5
     config.predict.batch_size = 8
+    # evaluate: also errors.csv of the training chips, for another run's sampling.hard.
+    config.predict.errors = False
     config.predict.missing = ()  # names or numbers of bands to do without
     config.predict.tta = False  # mean over the 8 orientations of a window: 8 × the time
     config.predict.min_area_m2 = 2000.0

@@ -16,8 +16,8 @@ from jax.experimental import multihost_utils
 from launch import arguments, formats, tables, work
 from launch import settings as settings_
 from minenet import losses, models
+from minenet.assess import data_figures, errors, figures
 from minenet.assess import evaluate as evaluate_
-from minenet.assess import figures
 from minenet.data import chips, pipeline, prepared, store, synthetic, tasks
 from minenet.data import prepare as prepare_
 from minenet.geo import bands, raster
@@ -25,7 +25,7 @@ from minenet.infer import bundle as bundle_
 from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
 from minenet.train import heads, loop, report, sharding
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 Settings = dict[str, Any]
 
@@ -89,6 +89,14 @@ def prepare(
             noted = ready.quarantine.path
             store.fill(chips_, quarantine=noted, progress=filled, **common)
         progress.close()
+        drawn_once = workdir / "figures" / "splits.png"  # the last of them
+        if not drawn_once.exists():
+            try:
+                data_figures.write(drawn_once.parent, ready)
+            except UnreadableError as error:
+                if strict:
+                    raise
+                logging.warning("no figures of the data: %s", error)
         tables.splits(ready)
         tables.warnings(ready)
 
@@ -209,6 +217,11 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
             threshold=bundle.threshold,
         )
         _panels(workdir, settings, bundle, predictor, result)
+        if settings["predict"]["errors"]:
+            found = errors.of_windows(
+                bundle, predictor, ready, **arguments.tiling(settings)
+            )
+            errors.write(workdir / "errors.csv", found)
         evaluate_.write(workdir / "evaluation.json", result)
         tables.scores(result)
         tables.files(
@@ -311,7 +324,7 @@ def _panels(
                 grid=opened.grid if opened.aligned else None,
             ),
             truth=chips.read_labels(found[name], opened.extent),
-            probability=probability[..., bundle.num_classes > 1 :].max(axis=-1),
+            probability=probability[..., bundle.task == "exclusive" :].max(axis=-1),
             ids=scene_.classify(probability, threshold=bundle.threshold),
             bands=bundle.contract.names,
             title=f"{name}, {score}",

@@ -13,9 +13,9 @@ from minenet.files import read_json as json_
 def splits(prepared: Prepared) -> None:
     """Prints how many scenes and windows each split has."""
     print(f"{'split':12}{'scenes':>8}{'windows':>9}{'positive':>10}")
-    share = 1 - prepared.index["share_0"]
     for name, rows in prepared.index.groupby("split", sort=False):
-        positive = f"{share[rows.index].mean():.1%}"
+        counted = rows["valid"].sum()
+        positive = f"{(counted - rows['share_0'].sum()) / counted:.1%}"
         print(f"{name:12}{rows['scene'].nunique():8}{len(rows):9}{positive:>10}")
     if prepared.dropped:
         print(f"{prepared.dropped} windows lie across blocks of two splits: left out")
@@ -45,7 +45,10 @@ def scores(result: dict[str, Any]) -> None:
         shown = ("–" if values[c] is None else f"{values[c]:.3f}" for c in columns)
         print(f"{name:12}" + "".join(f"{value:>11}" for value in shown))
     if result["threshold"] is not None:
-        print(f"threshold {result['threshold']:.3f}, chosen on the validation split")
+        found = result["threshold"]
+        each = found if isinstance(found, list) else [found]
+        shown = ", ".join(f"{threshold:.3f}" for threshold in each)
+        print(f"threshold {shown}, chosen on the validation split")
 
 
 def files(**paths: Path) -> None:

@@ -114,11 +114,14 @@ def test_each_band_lacks_its_own_pixels_and_no_others(whole, method):
     assert np.nanmin(whole[method]) > 75  # no nodata value was mixed in
 
 
-def test_a_block_is_read_by_itself_where_the_source_is_large(
-    image, other, whole, monkeypatch
+@pytest.mark.parametrize("method", ["cubic", "mode"])
+def test_a_part_is_read_by_itself_where_the_source_is_large(
+    image, other, whole, monkeypatch, method
 ):
-    monkeypatch.setattr(align, "TOGETHER", 1)
-    np.testing.assert_array_equal(align.read(image, other), whole["cubic"])
+    monkeypatch.setattr(align, "TOGETHER", 700)
+    monkeypatch.setattr(align, "PART", 100)
+    found = align.read(image, other, resampling=method)
+    np.testing.assert_array_equal(found, whole[method])
 
 
 def test_a_much_finer_source_is_averaged_in_small_parts(tmp_path):

@@ -21,6 +21,7 @@ def infos(*paths):
         {"model": bundles.UNET},
         {"classes": ("background", "mine", "tailings")},
         {"bands": 2, "names": ("B4", "B8"), "threshold": 0.25},
+        {"classes": ("a", "b"), "task": "multilabel", "threshold": (0.25, 0.75)},
     ],
 )
 def test_what_is_saved_is_loaded(tmp_path, changes):
@@ -47,6 +48,14 @@ def test_what_is_saved_is_loaded(tmp_path, changes):
     for name in ("bundle.json", "weights.safetensors"):
         first = (tmp_path / "model" / name).read_bytes()
         assert (tmp_path / "again" / name).read_bytes() == first
+
+
+def test_overlapping_classes_have_a_threshold_each(tmp_path):
+    several = {"classes": ("a", "b"), "task": "multilabel"}
+    for given, expected in ((None, (0.5, 0.5)), (0.25, (0.25, 0.25))):
+        assert bundles.bundle(**several, threshold=given).threshold == expected
+    with pytest.raises(ValueError, match="shape"):
+        bundles.bundle(**several, threshold=(0.1, 0.2, 0.3))
 
 
 def test_no_bundle(tmp_path):

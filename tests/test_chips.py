@@ -14,7 +14,7 @@ def made(folder, image, labels):
     """A prepared scene and its stack of bands."""
     path = tiles.save(folder / "image.tif", image, nodata=0)
     label = tiles.save(folder / "label.tif", labels, nodata=255)
-    height, width = labels.shape
+    height, width = labels.shape[:2]
     scene = Scene("a", (str(path),), str(label), "a", grid=tiles.grid(height, width))
     return scene, bands.select([[raster.info(path)]])
 
@@ -57,10 +57,35 @@ def test_shares_are_those_of_each_window(folder, height, width, size, data):
     np.testing.assert_array_equal(chips.positive(index), holds)
 
 
+@settings(max_examples=15)
+@given(st.integers(1, 30), st.integers(1, 16), st.integers(0, 99))
+def test_shares_of_overlapping_classes_are_each_their_own(folder, height, size, seed):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, (height, 20, 3)).astype(np.uint8)
+    labels[generator.random((height, 20)) < 0.3] = 255
+    scene, stack = made(folder, tiles.picture(height, 20), labels)
+    index = chips.index(scene, stack, size=size, stride=-(-size // 2), ids=4)
+    for row in index.itertuples():
+        part = labels[chips.window(row).slices].astype(int)
+        counts = (part != 255).all(-1)
+        assert row.valid * size**2 == pytest.approx(counts.sum())
+        found = np.array([row.share_1, row.share_2, row.share_3]) * size**2
+        np.testing.assert_allclose(found, (part == 1).sum((0, 1)))
+        assert row.share_0 * size**2 == pytest.approx((part == 0).all(-1).sum())
+    np.testing.assert_array_equal(
+        chips.positive(index),
+        [(labels[chips.window(row).slices] == 1).any() for row in index.itertuples()],
+    )
+
+
 def test_a_pixel_counts_with_one_valid_band_and_a_known_class():
     image = np.array([[[1, 1], [1, np.nan], [np.nan, 1], [np.nan, np.nan], [1, 1]]])
     labels = np.uint8([[0, 1, 2, 1, 255]])
     assert chips.known(image, labels).tolist() == [[0, 1, 2, 255, 255]]
+    planes = np.stack([labels, labels], -1)
+    np.testing.assert_array_equal(
+        chips.known(image, planes)[..., 1], chips.known(image, labels)
+    )
 
 
 def test_nothing_is_known_beyond_the_edge(folder):

@@ -127,6 +127,7 @@ def run(folder, name, folders, small, workdir, **further):
         for k, bands in enumerate(folders):
             count = bands if isinstance(bands, int) else len(bands)
             image = np.random.default_rng([i, k]).normal(0.5, 0.2, (128, 128, count))
+            image *= 4000 if bands == PLANET else 1  # the units of its normalisation
             names = None if isinstance(bands, int) else bands
             path = folder / f"{k}/site_{i}.tif"
             tiles.save(path, image.astype(np.float32), names=names, **place)

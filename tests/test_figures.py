@@ -42,7 +42,12 @@ def test_training_that_was_never_validated(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("classes", "threshold"), [(("mine",), 0.25), (("ground", "mine", "pond"), None)]
+    ("classes", "threshold"),
+    [
+        (("mine",), 0.25),
+        (("ground", "mine", "pond"), None),
+        (("pit", "pond"), (0.25, 0.5)),
+    ],
 )
 def test_precision_recall(tmp_path, classes, threshold):
     generator = np.random.default_rng(0)
@@ -89,6 +94,24 @@ def test_a_panel_of_any_scene(tmp_path, size):
         assert shows(found, figures.TRUTH) and shows(found, figures.PREDICTION)
 
 
+def test_a_panel_of_classes_that_overlap(tmp_path):
+    generator = np.random.default_rng(0)
+    truth = np.zeros((60, 60, 2), np.uint8)
+    truth[5:40, 5:40, 0] = truth[20:55, 20:55, 1] = 1
+    truth[:3] = 255
+    figures.panel(
+        tmp_path / "scene.png",
+        tiles.picture(60, 60).astype(np.float32),
+        truth=truth,
+        probability=generator.random((60, 60)).astype(np.float32),
+        ids=np.roll(truth, 3, axis=1),
+        bands=("B2", "B3", "B4"),
+        title="scene",
+    )
+    found = picture(tmp_path / "scene.png")
+    assert shows(found, figures.TRUTH) and shows(found, figures.PREDICTION)
+
+
 @pytest.mark.parametrize(
     ("bands", "chosen"),
     [
@@ -96,6 +119,7 @@ def test_a_panel_of_any_scene(tmp_path, size):
         (("nir", "Red", "Green", "Blue"), (1, 2, 3)),
         (("band_1", "band_2", "band_3", "band_4"), (0, 1, 2)),
         (("VV", "VH"), (0, 0, 0)),
+        (("sar_VV", "s2_B02", "s2_B03", "s2_B04"), (3, 2, 1)),
     ],
 )
 def test_true_colour_finds_its_bands(bands, chosen):

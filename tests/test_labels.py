@@ -19,9 +19,11 @@ TWO = ("background", "mine", "tailings")
 
 
 def read(tmp_path, values, rule=BINARY, **options):
-    array = np.resize(np.asarray(values), (4, 6, *np.shape(values)[1:]))
+    array = np.asarray(values)
+    if array.shape[:2] != (4, 6):
+        array = np.resize(array, (4, 6, *array.shape[1:]))
     path = tiles.save(tmp_path / "mask.tif", array, **options)
-    return labels.from_mask(str(path), rule.ids)(ALL)
+    return labels.from_mask(str(path), rule.ids, channels=rule.channels)(ALL)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
@@ -64,10 +66,67 @@ def test_a_mask_of_equal_bands_is_one_band(tmp_path):
         read(tmp_path, np.uint8([[0, 0, 255]]))
 
 
+def bands(tmp_path, pixels, values=None, **options):
+    """What `[N, 2]` pixels of a mask with two bands are read as."""
+    rule = classes.rule("multilabel", ["pit", "pond"], values)
+    return read(tmp_path, np.array(pixels), rule, **options).reshape(-1, 2)
+
+
+def two(*pixels):
+    """Bands of the 24 pixels of a mask, the given ones first."""
+    return np.uint8([*pixels, *[(0, 0)] * (24 - len(pixels))]).reshape(4, 6, 2)
+
+
+@pytest.mark.parametrize("one", [1, 7, 254])
+def test_a_mask_of_overlapping_classes_has_a_band_for_each(tmp_path, one):
+    found = bands(tmp_path, two((one, 0), (one, one), (0, one), (0, 255), (255, one)))
+    expected = [[1, 0], [1, 1], [0, 1], [255, 255], [255, 255], [0, 0]]
+    assert found[:6].tolist() == expected
+
+
+def test_values_name_what_bands_hold(tmp_path):
+    mask = two((255, 0), (255, 255), (9, 255))
+    found = bands(tmp_path, mask, {0: 0, 255: 1, "9": 255})
+    assert found[:4].tolist() == [[1, 0], [1, 1], [255, 255], [0, 0]]
+    with pytest.raises(InputError, match=r"mask\.tif: values 3, 4 without a class"):
+        bands(tmp_path, two((3, 0), (0, 4)))
+
+
+def test_what_is_not_valid_in_one_band_does_not_count(tmp_path):
+    found = bands(tmp_path, two((1, 0), (9, 1)), nodata=9)
+    assert found[:3].tolist() == [[1, 0], [255, 255], [0, 0]]
+    found = bands(tmp_path, two((1, 0), (1, 1)), nodata=0)
+    assert found[:3].tolist() == [[1, 0], [1, 1], [0, 0]]
+
+
+def test_bands_are_taken_by_name_where_they_have_those_of_the_classes(tmp_path):
+    mask = two((1, 0), (1, 1))
+    turned = bands(tmp_path, mask, names=("pond", "pit"))
+    assert turned[:3].tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert bands(tmp_path, mask, names=("a", "pit"))[0].tolist() == [1, 0]
+
+
+def test_the_other_value_of_bands_is_one_in_all_strips(tmp_path):
+    mask = two((7, 0))
+    mask[3] = 9
+    path = tiles.save(tmp_path / "mask.tif", mask)
+    rule = classes.rule("multilabel", ["pit", "pond"])
+    read = labels.from_mask(str(path), rule.ids, channels=rule.channels)
+    assert read(Window(0, 0, 2, 6))[0, 0].tolist() == [1, 0]
+    with pytest.raises(InputError, match="values 9 without a class; known are 0, 255"):
+        read(Window(2, 0, 2, 6))
+
+
+def test_a_mask_of_too_few_bands_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"mask\.tif: 1 bands, expected .* pit, pond"):
+        bands(tmp_path, two()[..., :1])
+
+
 @pytest.mark.parametrize(
     ("task", "names", "values", "message"),
     [
-        ("multilabel", ["a", "b"], None, "task: 'multilabel' cannot be prepared"),
+        ("ternary", ["a"], None, "task: 'ternary', expected one of binary, exclusive"),
+        ("multilabel", ["a"], None, "classes: a multilabel task has several"),
         ("exclusive", ["a"], None, "classes: an exclusive task has a background"),
         ("binary", ["a", "b"], None, "classes: a binary task has one, got a, b"),
         ("binary", ["a"], {5: 2}, "values: 5 → 2, expected an id from 0 to 1, or 255"),

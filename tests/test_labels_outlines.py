@@ -22,7 +22,7 @@ SCENE = Grid(tiles.UTM, tiles.at(), 40, 60)
 ALL = Window(0, 0, 40, 60)
 MINE = classes.rule("binary", ["mine"])
 KINDS = classes.rule("exclusive", ["other", "pit", "pond"], attribute="kind")
-BOTH = classes.overlapping(["pit", "pond"], attribute="kind")
+BOTH = classes.rule("multilabel", ["pit", "pond"], attribute="kind")
 
 
 def box(row, col, height, width):
@@ -57,12 +57,15 @@ def test_overlapping_classes_are_each_what_they_are_alone(places, data):
 
 
 def test_what_does_not_count_lies_over_all_channels():
-    rule = classes.overlapping(["a"], {"a": 0, "cloud": 255}, attribute="kind")
-    drawn = frame(box(0, 0, 9, 9), box(5, 5, 9, 9), kind=["a", "cloud"])
-    found = outlines.from_polygons(drawn, SCENE, rule)(ALL)[..., 0]
-    assert found[4, 4] == 1 and found[6, 6] == 255 and found[20, 20] == 0
-    only = outlines.from_polygons(drawn, SCENE, classes.overlapping(["mine"]))(ALL)
-    assert only.sum() == 81 + 81 - 16
+    values = {"pond": 2, "cloud": 255, "field": 0}
+    rule = dataclasses.replace(BOTH, ids=values)
+    shapes = box(5, 5, 9, 9), box(0, 0, 9, 9), box(0, 0, 20, 20)
+    drawn = frame(*shapes, kind=["cloud", "pond", "field"])
+    found = outlines.from_polygons(drawn, SCENE, rule)(ALL)
+    assert found[4, 4].tolist() == [0, 1] and found[20, 20].tolist() == [0, 0]
+    assert found[6, 6].tolist() == [255, 255] and (found[..., 0] == 1).sum() == 0
+    with pytest.raises(InputError, match="polygons must say which of pit, pond"):
+        outlines.from_polygons(drawn, SCENE, dataclasses.replace(BOTH, attribute=None))
 
 
 def layers():
@@ -188,8 +191,9 @@ def test_a_year_that_nobody_looked_at_does_not_count():
 def test_rules_that_cannot_be_are_told():
     with pytest.raises(InputError, match="ignore_m: -3, expected a width of 0"):
         classes.rule("binary", ["mine"], ignore_m=-3)
-    with pytest.raises(InputError, match="'a' → 2, expected an id from 0 to 1"):
-        classes.overlapping(["a", "b"], {"a": 2})
+    for attribute, highest in (("kind", 2), (None, 1)):
+        with pytest.raises(InputError, match=f"'a' → 3, .* id from 0 to {highest}"):
+            classes.rule("multilabel", ["a", "b"], {"a": 3}, attribute=attribute)
 
 
 @settings(max_examples=20)
@@ -253,8 +257,9 @@ def test_pixels_are_counted_as_they_were_written(tmp_path):
     assert found["ignored"] == 600 and found["empty_scenes"] == 0
     made = labels.make(scene, info, drawn, BOTH, tmp_path / "two", area=area)
     assert raster.info(made.label).numbers == (1, 2)
-    found = label_report.pixels([made], ["pit", "pond"], channels=True)
-    assert found["classes"] == {"pit": 100, "pond": 100} and found["ignored"] == 600
+    found = label_report.pixels([made], ["none", "pit", "pond"])
+    assert found["classes"] == {"none": 1800 - 175, "pit": 100, "pond": 100}
+    assert found["ignored"] == 600 and raster.info(made.label).bands == ("pit", "pond")
     mask = tiles.save(tmp_path / "mask.tif", tiles.mask(40, 60))
     scene = dataclasses.replace(scene, label=str(mask))
     made = labels.make(scene, info, None, MINE, tmp_path / "three", area=area)

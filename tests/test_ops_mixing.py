@@ -99,6 +99,21 @@ def test_cutmix_takes_the_box_and_nothing_else():
     np.testing.assert_array_equal(after, image)
 
 
+def test_a_pasted_pixel_brings_all_its_classes_along():
+    before = batch_of()
+    other = before["target"][:, :, ::-1] * (before["weight"] > 0)[..., None]
+    before["target"] = jnp.concatenate([before["target"], other], -1)
+    chosen = jnp.ones(3, bool)
+    for mines in ((0,), (0, 1)):
+        after = mixing.copy_paste(before, PARTNER, chosen, mines=mines)
+        target, there = (np.asarray(x["target"]) for x in (before, after))
+        here = (target[PARTNER][..., list(mines)] > 0).any(-1)
+        here &= np.asarray(before["weight"] * before["weight"][PARTNER]) > 0
+        expected = np.where(here[..., None], target[PARTNER], target)
+        np.testing.assert_array_equal(there, expected)
+        assert_label_follows_image(after)
+
+
 def test_copy_paste_adds_mines_and_takes_none_away():
     before = batch_of()
     after = mixing.copy_paste(before, PARTNER, jnp.ones(3, bool))

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from minenet.data import pipeline, prepare, source
+from minenet.data import pipeline, prepare, targets
 from minenet.data.source import ChipSource, Place
 from minenet.types import IGNORE, InputError
 from tests import tiles
@@ -57,12 +57,18 @@ def test_a_chip_is_a_window_of_its_scene(prepared, chips):
         assert dtypes == {np.dtype("float32")}
 
 
-def test_one_hot_by_task():
+def test_targets_by_task():
     ids = np.array([[0, 1, 2, IGNORE]])
-    exclusive = source.one_hot(ids, task="exclusive", classes=3)
+    exclusive = targets.target(ids, task="exclusive", classes=3)
     np.testing.assert_array_equal(exclusive[0], [*np.eye(3), [0, 0, 0]])
-    binary = source.one_hot(ids[:, :2], task="binary", classes=1)
+    binary = targets.target(ids[:, :2], task="binary", classes=1)
     np.testing.assert_array_equal(binary[0], [[0], [1]])
+    planes = np.array([[[0, 1], [1, 1], [0, 0], [IGNORE, 1]]])
+    several = targets.target(planes, task="multilabel", classes=2)
+    np.testing.assert_array_equal(several[0], [[0, 1], [1, 1], [0, 0], [0, 1]])
+    for labels, expected in ((ids, [1, 1, 1, 0]), (planes, [1, 1, 1, 0])):
+        np.testing.assert_array_equal(targets.weight(labels)[0], expected)
+    np.testing.assert_array_equal(targets.marked(planes)[0], [1, 1, 0, 0])
 
 
 def test_a_source_can_be_pickled(chips):

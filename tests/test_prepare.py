@@ -217,7 +217,7 @@ def test_a_truncated_scene_is_told(data, tmp_path):
     path = tmp_path / "img/img_3.tif"
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InputError, match=r"img_3\.tif: .*trunc"):
-        prepare.prepare(tmp_path / "out", **data, **OPTIONS)
+        prepare.prepare(tmp_path / "out", **data, **OPTIONS, strict=True)
 
 
 def test_real_tiles_by_group(real_data, tmp_path):

@@ -51,7 +51,8 @@ def test_what_cannot_be_read_is_noted_and_the_job_goes_on(data, tmp_path):
     with pytest.raises(InputError, match=r"img_2\.tif: no partner in .*mask by name"):
         prepare.prepare(tmp_path / "strict", **data, **OPTIONS, strict=True)
     made = prepare.prepare(tmp_path / "out", **data, **OPTIONS)
-    records = [json.loads(x) for x in open(tmp_path / "out/quarantine.jsonl")]
+    noted = tmp_path / "out/quarantine.jsonl"
+    records = [json.loads(line) for line in noted.read_text().splitlines()]
     assert {r["scene"] for r in records} == {"img_1", "img_2", "img_4"}
     reasons = {r["scene"]: r["reason"] for r in records}
     assert "no partner" in reasons["img_2"] and "img_1.tif" in reasons["img_1"]
@@ -60,7 +61,7 @@ def test_what_cannot_be_read_is_noted_and_the_job_goes_on(data, tmp_path):
     again = made.index[made.index.scene == "img_3"]
     assert kept.share_1.tolist() == again.share_1.tolist()
     prepare.prepare(tmp_path / "out", **data, **OPTIONS)
-    assert len(open(tmp_path / "out/quarantine.jsonl").readlines()) == 3
+    assert len(noted.read_text().splitlines()) == 3
 
 
 def test_nothing_left_is_an_error(data, tmp_path):
@@ -226,7 +227,7 @@ def test_a_thousand_scenes_here_and_on_a_cluster_that_loses_workers(tmp_path):
 
     workdir = tmp_path / "cluster"
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
     ) as cluster:
         process = launch(folder, workdir, f"--cluster={cluster.scheduler_address}")
         for count in (100, 400):

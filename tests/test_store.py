@@ -27,6 +27,7 @@ from minenet.data.source import ChipSource, Rasters
 from minenet.data.store import layout as layout_
 from minenet.data.store import location
 from minenet.data.store.layout import Layout
+from minenet.geo import raster
 from minenet.geo.windows import Window
 from minenet.types import InputError
 from tests import tiles
@@ -368,17 +369,39 @@ def test_zarr_python_reads_every_codec(tmp_path, prepared, codec, dtype):
 
 
 def test_a_store_goes_on_only_with_what_it_was_made_of(tmp_path, prepared):
-    made = store.create(tmp_path / "s", prepared, years={"img_0": 2019})
+    first, *others = prepared.scenes
+    dated = dataclasses.replace(first, year=2019)
+    of_2019 = dataclasses.replace(prepared, scenes=(dated, *others))
+    made = store.create(tmp_path / "s", of_2019)
     assert set(made.index.year[made.index.scene == 0]) == {2019}
-    assert store.create(made.url, prepared, years={"img_0": 2019}).pending()
-    with pytest.raises(InputError, match=r"other data or options \(digest differ\)"):
+    elsewhere = dataclasses.replace(dated, label="moved/img_0.tif")
+    moved = dataclasses.replace(prepared, scenes=(elsewhere, *others))
+    assert store.create(made.url, moved).pending()
+    with pytest.raises(InputError, match=r"or options \(digest, prepared differ\)"):
         store.create(made.url, prepared)
     with pytest.raises(InputError, match=r"\(digest, layout differ\)"):
-        store.create(made.url, prepared, years={"img_0": 2019}, codec="zstd")
+        store.create(made.url, of_2019, codec="zstd")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/zarr.json").write_text(json.dumps({"attributes": {}}))
     with pytest.raises(InputError, match="holds another Zarr group"):
         store.create(tmp_path / "other", prepared)
+
+
+def test_gdal_reads_what_is_exported(tmp_path, whole, prepared):
+    wanted = [0, 3, 20]
+    paths = store.export(whole, tmp_path, wanted)
+    assert len(paths) == 3 and len(store.export(whole, tmp_path)) == len(whole.index)
+    for path, chip in zip(paths, wanted, strict=True):
+        row = whole.index.iloc[chip]
+        window = Window(row.row, row.col, SIZE, SIZE)
+        image, target = whole.read(row.scene, window)
+        np.testing.assert_array_equal(raster.read_float(path), image)
+        label = path.parent.parent / "target" / path.name
+        np.testing.assert_array_equal(raster.read(label)[0][..., 0], target)
+        # In its place: what the scene has there, where the chip lies within it.
+        scene, info = prepared.scenes[row.scene], raster.info(path)
+        moved = ~scene.grid.affine @ info.affine
+        assert (moved.c, moved.f) == (row.col, row.row) and info.crs == tiles.UTM
 
 
 def test_a_corrupt_raster_costs_its_chips_and_is_named(tmp_path):

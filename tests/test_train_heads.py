@@ -63,10 +63,22 @@ def test_the_error_of_a_distance_is_flat_beyond_its_reach_and_least_at_the_truth
         losses.distance_error(exact, target, reach=0)
 
 
-def test_all_maps_of_a_network_are_summed_by_their_factors():
+@pytest.mark.parametrize("find", [heads.boundary, heads.distance])
+def test_what_a_head_finds_of_a_class_does_not_depend_on_the_others(find):
+    batch = blobs()
+    target = batch["target"]
+    assert (target[..., 0] * target[..., 1]).any(), "they overlap"
+    found, _ = find(batch)
+    for k in range(2):
+        alone, _ = find(batch | {"target": target[..., k : k + 1]})
+        np.testing.assert_array_equal(found[..., k : k + 1], alone)
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_dice"])
+def test_all_maps_of_a_network_are_summed_by_their_factors(name):
     batch = blobs() | {"types_target": blobs(1)["target"]}
     batch["types_weight"] = batch["weight"]
-    loss = losses.bce
+    loss = losses.build(name, task="multilabel")
     made = heads.build({"boundary": 0.5, "distance": 0.25}, num_classes=2)
     made["types"] = heads.Head(2, 2.0, loss)
     draw = np.random.default_rng(3)
@@ -76,7 +88,7 @@ def test_all_maps_of_a_network_are_summed_by_their_factors():
     pair = batch["target"], batch["weight"]
     expected = (
         (loss(logits, *pair) + 0.5 * loss(deep, *pair)) / 1.5
-        + 0.5 * loss(maps["boundary"], *heads.boundary(batch))
+        + 0.5 * losses.bce(maps["boundary"], *heads.boundary(batch))
         + 0.25 * losses.distance_error(maps["distance"], *heads.distance(batch))
         + 2 * loss(maps["types"], batch["types_target"], batch["types_weight"])
     )

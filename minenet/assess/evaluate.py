@@ -10,15 +10,12 @@ import numpy as np
 import pandas as pd
 
 from minenet import files, metrics
-from minenet.data import chips, source
+from minenet.assess import judged
+from minenet.data import chips
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
-from minenet.geo import windows
-from minenet.geo.windows import Window
-from minenet.infer import mosaic
 from minenet.infer.bundle import Bundle
 from minenet.infer.predict import Predict
-from minenet.types import IGNORE, InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +51,7 @@ def count(
     Raises:
         InputError: The split has no window.
     """
-    index = prepared.index[prepared.index["split"] == split]
-    if index.empty:
-        raise InputError(
-            f"{prepared.out}: no window of split {split!r}; give it a share by "
-            "config.data.split, in another --workdir"
-        )
+    index = judged.index(prepared, split)
     found = {
         scene.name: _count_scene(bundle, predict, scene, rows, tiling)
         for scene, rows in chips.by_scene(prepared.scenes, index)
@@ -72,47 +64,57 @@ def count(
     )
 
 
-def choose_threshold(counts: Counts) -> float | None:
-    """Returns the threshold of best IoU; None for exclusive classes, which need none.
+def choose_threshold(counts: Counts) -> float | tuple[float, ...] | None:
+    """Returns the threshold of best IoU, one for each of several classes.
 
-    To be given the counts of the validation split: a threshold chosen on the pixels
-    that are scored would flatter the score.
+    None for exclusive classes, which need none. To be given the counts of the
+    validation split: a threshold chosen on the pixels that are scored would flatter the
+    score.
     """
     if counts.confusion is not None:
         return None
-    return float(metrics.best_threshold(counts.histogram)[0])
+    best = metrics.best_threshold(counts.histogram).tolist()
+    return tuple(best) if len(best) > 1 else best[0]
 
 
 def report(bundle: Bundle, counts: Counts, *, split: str) -> dict[str, Any]:
     """Returns the scores as JSON can hold them, None where one is undefined.
+
+    `threshold` is a list where there is one for each class.
 
     Args:
         bundle: The model; its threshold decides.
         counts: Of a split.
         split: Its name.
     """
+    threshold = bundle.threshold
     result = {
         "split": split,
-        "threshold": bundle.threshold,
-        "threshold_chosen_on": None if bundle.threshold is None else "validation",
+        "threshold": list(threshold) if isinstance(threshold, tuple) else threshold,
+        "threshold_chosen_on": None if threshold is None else "validation",
         "classes": scores(bundle, counts),
         "scenes": {name: scores(bundle, each) for name, each in counts.scenes.items()},
     }
-    if counts.confusion is not None:
-        mean = metrics.mean(metrics.iou(metrics.one_vs_rest(counts.confusion)))
+    if bundle.num_classes > 1:
+        ious = [each["iou"] for each in result["classes"].values()]
+        mean = metrics.mean(np.array(ious, float))
         result["mean_iou"] = None if np.isnan(mean) else mean
+    if counts.confusion is not None:
         result["confusion"] = counts.confusion.tolist()
     return result
 
 
 def scores(bundle: Bundle, counts: Counts) -> dict[str, dict[str, Any]]:
     """Returns the scores of each class by name, as `metrics.summary` names them."""
-    summary = metrics.summary(counts.histogram, bundle.threshold or 0.5)
+    threshold = 0.5 if bundle.threshold is None else bundle.threshold
+    summary = metrics.summary(counts.histogram, threshold)
     if counts.confusion is not None:
         # The highest class wins: what it decides comes from the matrix instead.
         hard = metrics.summary(metrics.one_vs_rest(counts.confusion))
         for name in metrics.AT_THRESHOLD:
             summary[name] = hard[name]
+    if bundle.task == "multilabel":
+        summary["threshold"] = list(bundle.threshold)
     return {
         name: {score: values[k] for score, values in summary.items()}
         for k, name in enumerate(bundle.classes)
@@ -131,19 +133,11 @@ def _count_scene(
     rows: pd.DataFrame,
     tiling: dict[str, Any],
 ) -> Counts:
-    own = np.zeros((scene.height, scene.width), bool)
-    for row in rows.itertuples():
-        own[windows.clip(chips.window(row), scene.height, scene.width).slices] = True
     total = np.zeros((bundle.num_classes, 2, metrics.BINS), np.int64)
     matrix = np.zeros((bundle.num_classes,) * 2, np.int64)
-    opened = mosaic.open_scene(bundle, scene.images)
-    for row, probability in mosaic.strips(
-        predict, opened, num_classes=bundle.num_classes, wanted=own, **tiling
-    ):
-        labels = chips.read_labels(scene, Window(row, 0, *probability.shape[:2]))
-        weight = (labels != IGNORE) & ~np.isnan(probability[..., 0])
-        target = source.one_hot(labels, task=bundle.task, classes=bundle.num_classes)
-        total += metrics.histogram(probability, target, weight)
+    for strip in judged.strips(bundle, predict, scene, rows, **tiling):
+        seen = strip.probability, strip.target, strip.weight
+        total += metrics.histogram(*seen)
         if bundle.task == "exclusive":
-            matrix += metrics.confusion(probability, target, weight)
+            matrix += metrics.confusion(*seen)
     return Counts(total, matrix if bundle.task == "exclusive" else None)

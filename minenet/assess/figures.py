@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minenet import files, metrics
-from minenet.types import IGNORE, InputError
+from minenet import metrics
+from minenet.assess import plotting
+from minenet.types import IGNORE
 
 RED_GREEN_BLUE = (("B4", "B3", "B2"), ("B04", "B03", "B02"), ("red", "green", "blue"))
 """Names by which the bands of a true-colour picture are known."""
@@ -21,7 +22,7 @@ CLASSES = ("#e6550d", "#756bb1", "#31a354", "#3182bd", "#c51b8a", "#8c6d31")
 
 def training(path: Path, entries: Sequence[dict[str, Any]]) -> None:
     """Draws loss and validation IoU over the steps of a `metrics.jsonl`."""
-    figure, (left, right) = _plot().subplots(1, 2, figsize=(9, 3.4))
+    figure, (left, right) = plotting.pyplot().subplots(1, 2, figsize=(9, 3.4))
     for name, colour in (("train_loss", GREY), ("validation_loss", ORANGE)):
         left.plot(*_series(entries, name), color=colour, label=name.replace("_", " "))
     left.set(xlabel="step", ylabel="loss")
@@ -35,7 +36,7 @@ def training(path: Path, entries: Sequence[dict[str, Any]]) -> None:
         right.set_title(f"best {max(values):.3f} at step {step}", fontsize=10)
     right.set(xlabel="step", ylabel="validation IoU", ylim=(0, 1))
     right.set_xlim(left.get_xlim())
-    _save(figure, path)
+    plotting.save(figure, path)
 
 
 def precision_recall(
@@ -43,7 +44,7 @@ def precision_recall(
     histogram: np.ndarray,
     *,
     classes: Sequence[str],
-    threshold: float | None,
+    threshold: float | Sequence[float] | None,
 ) -> None:
     """Draws precision over recall per class, and where the threshold lies.
 
@@ -51,31 +52,35 @@ def precision_recall(
         path: Of the PNG.
         histogram: `[K, 2, bins]`.
         classes: Names of the K classes.
-        threshold: Of the map, or None for exclusive classes.
+        threshold: Of the map, one a class if several; None for exclusive classes.
     """
     curve = metrics.curve(histogram)
     average = metrics.average_precision(histogram)
-    figure, axes = _plot().subplots(figsize=(4.6, 4.2))
+    figure, axes = plotting.pyplot().subplots(figsize=(4.6, 4.2))
     for k, name in enumerate(classes):
         recall, precision, iou = curve.recall[k], curve.precision[k], curve.iou[k]
         colour = BLUE if len(classes) == 1 else CLASSES[k % len(CLASSES)]
         label = f"{name}, average precision {average[k]:.3f}"
-        axes.plot(recall, precision, color=colour, label=label)
         if threshold is not None:
-            at = min(round(threshold * len(recall)), len(recall) - 1)
+            own = float(np.broadcast_to(threshold, len(classes))[k])
+            at = min(round(own * len(recall)), len(recall) - 1)
             axes.plot(recall[at], precision[at], "o", color=colour)
+        if np.ndim(threshold):  # several notes would lie on one another
+            label += f",\nIoU {iou[at]:.3f} at threshold {own:.3f}"
+        elif threshold is not None:
             right = recall[at] < 0.5
             axes.annotate(
-                f"threshold {threshold:.3f}\nIoU {iou[at]:.3f}",
+                f"threshold {own:.3f}\nIoU {iou[at]:.3f}",
                 (recall[at], precision[at]),
                 xytext=(8 if right else -8, -8),
                 textcoords="offset points",
                 ha="left" if right else "right",
                 va="top",
             )
+        axes.plot(recall, precision, color=colour, label=label)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower left")
-    _save(figure, path)
+    plotting.save(figure, path)
 
 
 def panel(
@@ -93,14 +98,16 @@ def panel(
     Args:
         path: Of the PNG.
         image: `[H, W, C]` with NaN.
-        truth: Class ids `[H, W]`, 255 where unknown; grey in the figure.
+        truth: Class ids `[H, W]`, 255 where unknown; grey in the figure. Or `[H, W, K]`
+            of classes that may overlap, the last of which is seen.
         probability: `[H, W]` of any class but the background.
-        ids: Predicted class ids `[H, W]`, 255 where there is no data.
+        ids: Predicted class ids, likewise; 255 where there is no data.
         bands: Names of the bands, to find red, green and blue.
         title: Name of the scene and its score.
     """
-    plot = _plot()
+    plot = plotting.pyplot()
     picture = true_colour(image, bands)
+    truth, ids = _highest(truth), _highest(ids)
     height, width = truth.shape
     figure, axes = plot.subplots(
         1, 4, figsize=(15, np.clip(15 / 4 * height / width, 1.5, 9) + 0.9)
@@ -132,7 +139,7 @@ def panel(
     figure.colorbar(shown, cax=bar, orientation="horizontal").outline.set_visible(False)
     bar.tick_params(labelsize=8, length=2)
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    plotting.save(figure, path)
 
 
 def true_colour(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
@@ -146,13 +153,7 @@ def true_colour(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
         bands: Names; red, green and blue are found by them, else the first three are
             taken, or the first one in grey.
     """
-    names = [name.lower() for name in bands]
-    chosen = [0, 1, 2] if len(bands) > 2 else [0, 0, 0]
-    for triple in RED_GREEN_BLUE:
-        if all(each.lower() in names for each in triple):
-            chosen = [names.index(each.lower()) for each in triple]
-            break
-    picture = image[..., chosen].astype(np.float32)
+    picture = image[..., visible(bands)].astype(np.float32)
     known = np.isfinite(picture).all(axis=-1)
     if known.any():
         low, high = np.percentile(picture[known], [2, 98], axis=0)
@@ -160,6 +161,30 @@ def true_colour(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
         middle = np.clip(np.median(picture[known]), 1e-3, 0.999)
         picture **= np.clip(np.log(0.4) / np.log(middle), 0.4, 1)
     return np.where(known[..., None], picture, 1.0)
+
+
+def visible(bands: Sequence[str]) -> list[int]:
+    """Returns the places of red, green and blue among names of bands.
+
+    Else those of the first three, or thrice the first one. A word may lead the name of
+    a band, as where several images stack.
+
+    >>> visible(["vv", "2021_B2", "2021_B3", "2021_B4"])
+    [3, 2, 1]
+    """
+    names = [name.lower().rpartition("_")[2] for name in bands]
+    for triple in RED_GREEN_BLUE:
+        if all(each.lower() in names for each in triple):
+            return [names.index(each.lower()) for each in triple]
+    return [0, 1, 2] if len(bands) > 2 else [0, 0, 0]
+
+
+def _highest(labels: np.ndarray) -> np.ndarray:
+    """The id `[H, W]` of the last class that a pixel holds; ids as they are."""
+    if labels.ndim == 2:
+        return labels
+    last = ((labels == 1) * np.arange(1, labels.shape[-1] + 1)).max(axis=-1)
+    return np.where((labels == IGNORE).any(axis=-1), IGNORE, last)
 
 
 def _tinted(truth: np.ndarray, nodata: np.ndarray) -> np.ndarray:
@@ -175,25 +200,3 @@ def _tinted(truth: np.ndarray, nodata: np.ndarray) -> np.ndarray:
 def _series(entries: Sequence[dict[str, Any]], name: str) -> tuple[list, list]:
     found = [(e["step"], e[name]) for e in entries if e.get(name) is not None]
     return [step for step, _ in found], [value for _, value in found]
-
-
-def _plot() -> Any:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise InputError(
-            "matplotlib is not installed; pip install 'minenet[viz]'"
-        ) from error
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def _save(figure: Any, path: Path) -> None:
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    with files.replacing(path) as part:
-        figure.savefig(part, dpi=130)
-    _plot().close(figure)

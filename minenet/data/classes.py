@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from minenet.types import IGNORE, InputError, Task
 
 
+def names(task: Task, classes: Sequence[str]) -> tuple[str, ...]:
+    """Returns the name of each id; 0 is the background, or no class at all.
+
+    >>> names("multilabel", ["pit", "pond"])
+    ('background', 'pit', 'pond')
+    """
+    return tuple(classes) if task == "exclusive" else ("background", *classes)
+
+
 def count(task: Task, classes: Sequence[str]) -> int:
-    """Returns how many ids there are: background and mine, or all exclusive classes."""
-    return 2 if task == "binary" else len(classes)
+    """Returns how many ids there are, the background among them."""
+    return len(names(task, classes))
 
 
-def ids(names: Sequence[str], task: Task, classes: Sequence[str]) -> tuple[int, ...]:
-    """Returns the ids of classes.
+def ids(wanted: Sequence[str], task: Task, classes: Sequence[str]) -> tuple[int, ...]:
+    """Returns the ids of classes by their names.
 
     Raises:
         InputError: a name that is none of them.
     """
-    known = ("background", *classes) if task == "binary" else tuple(classes)
-    for name in names:
+    known = names(task, classes)
+    for name in wanted:
         if name not in known:
             raise InputError(
                 f"priority: no class {name!r}; there are {', '.join(known)}"
             )
-    return tuple(known.index(name) for name in names)
+    return tuple(known.index(name) for name in wanted)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +50,9 @@ class Rule:
         ignore_m: distance in metres from an outline within which nothing counts.
         year_column: column of the polygons' years, None where they hold for all.
         until: whether a mine is there from its year on, not in that year alone.
-        channels: 0, or the number of classes where they may overlap: ids are channels
-            then, and there is no background.
+        channels: names of the classes where they may overlap, each a channel: id k is
+            channel k - 1 then. Of a mask `ids` tells the values in any of its bands, 1
+            being the class of the band.
     """
 
     ids: Mapping[object, int]
@@ -51,7 +62,7 @@ class Rule:
     ignore_m: float = 0.0
     year_column: str | None = None
     until: bool = False
-    channels: int = 0
+    channels: tuple[str, ...] = ()
 
 
 def rule(
@@ -69,13 +80,16 @@ def rule(
     """Returns the rule that the configuration asks for, checked.
 
     Args:
-        task: "binary" or "exclusive".
+        task: "binary"; "exclusive"; or "multilabel", whose classes may overlap.
         classes: names; the first exclusive one is the background.
         values: value of a mask, or of the polygons' attribute, → id, 255 for what does
             not count. Keys that look like numbers are numbers, because configurations
             and JSON make them strings. If None, masks hold ids (binary ones 1 or 255
-            for a mine) and attributes the names of classes.
-        attribute: see `Rule`.
+            for a mine) and attributes the names of classes or ids. Ids of overlapping
+            classes count from 1; but their masks have a band for each, in which a value
+            is 0, 1 or 255: if None, 0 and any one other value, or 255.
+        attribute: see `Rule`; overlapping classes are read from polygons if it is
+            given, else from masks.
         all_touched: see `Rule`.
         empty: "negative" or "ignore", what a scene without any class means.
         ignore_m: see `Rule`.
@@ -83,60 +97,43 @@ def rule(
         until: see `Rule`.
 
     Raises:
-        InputError: a task without labels here; an id that is none; another `empty`; a
-            width below 0.
+        InputError: no such task, or not as many classes as it has; an id that is none;
+            another `empty`; a width below 0.
     """
     if not ignore_m >= 0:
         raise InputError(f"ignore_m: {ignore_m}, expected a width of 0 metres or more")
     if empty not in ("negative", "ignore"):
         raise InputError(f"empty: {empty!r}, expected negative or ignore")
-    ids = _ids(task, classes, values)
+    overlap = task == "multilabel"
     return Rule(
-        ids,
+        _ids(task, classes, values, bands=overlap and attribute is None),
         attribute,
         all_touched,
         ignore_empty=empty == "ignore",
         ignore_m=ignore_m,
         year_column=year_column,
         until=until,
+        channels=tuple(classes) if overlap else (),
     )
 
 
-def overlapping(
-    classes: Sequence[str],
-    values: Mapping[object, int] | None = None,
-    **options,
-) -> Rule:
-    """Returns the rule for classes that may overlap, each a channel of its own.
-
-    Args:
-        classes: names of the channels.
-        values: value of the attribute → channel from 0, or 255 for what does not count;
-            the names of classes if None.
-        **options: further fields of `Rule`.
-
-    Raises:
-        InputError: a channel that is none.
-    """
-    named = {name: i for i, name in enumerate(classes)}
-    ids = named if values is None else _checked(values, len(classes))
-    return Rule(ids, channels=len(classes), **options)
-
-
-def _ids(task, classes, values) -> dict[object, int]:
-    if task not in ("binary", "exclusive"):
-        raise InputError(f"task: {task!r} cannot be prepared; binary or exclusive can")
-    if task == "exclusive" and len(classes) < 2:
-        raise InputError("classes: an exclusive task has a background and more classes")
+def _ids(task, classes, values, *, bands: bool) -> dict[object, int]:
+    if task not in get_args(Task):
+        raise InputError(f"task: {task!r}, expected one of {', '.join(get_args(Task))}")
     if task == "binary" and len(classes) != 1:
         raise InputError(f"classes: a binary task has one, got {', '.join(classes)}")
-    ids = count(task, classes)
-    if values is None:
-        names = ("background", *classes) if task == "binary" else tuple(classes)
-        numbers = {0: 0, 1: 1, IGNORE: 1} if task == "binary" else {}
-        named = {name: i for i, name in enumerate(names)}
-        return {i: i for i in (*range(ids), IGNORE)} | numbers | named
-    return _checked(values, ids)
+    if task == "exclusive" and len(classes) < 2:
+        raise InputError("classes: an exclusive task has a background and more classes")
+    if task == "multilabel" and len(classes) < 2:
+        raise InputError("classes: a multilabel task has several; one is a binary task")
+    ids = 2 if bands else count(task, classes)
+    if values is not None:
+        return _checked(values, ids)
+    if bands:
+        return {0: 0, IGNORE: IGNORE}
+    numbers = {0: 0, 1: 1, IGNORE: 1} if task == "binary" else {}
+    named = {name: i for i, name in enumerate(names(task, classes))}
+    return {i: i for i in (*range(ids), IGNORE)} | numbers | named
 
 
 def _checked(values: Mapping[object, int], ids: int) -> dict[object, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -119,6 +120,32 @@ def block_side_m(scenes: Sequence[Scene], index: pd.DataFrame) -> float:
     seen = set(index.scene)
     gsd = [scene.gsd_m or 1.0 for scene in scenes if scene.name in seen]
     return CHIPS_A_BLOCK * int(index.height.iloc[0]) * float(np.median(gsd))
+
+
+def check(
+    keywords: Mapping[str, object],
+    *,
+    group_column: str | None,
+    split_column: str | None,
+) -> None:
+    """Raises `InputError` for a keyword of `divide` that is none, or lacks a column.
+
+    Args:
+        keywords: as the user gave them.
+        group_column: of the scenes' table, or None.
+        split_column: likewise.
+    """
+    parameters = inspect.signature(divide).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    known.remove("stride")
+    for key in keywords:
+        if key not in known:
+            raise InputError(f"split.{key}: no such key; it has {', '.join(known)}")
+    by = keywords.get("by")
+    if by in ("group", "place") and not group_column:
+        raise InputError(f"split.by: {by!r} needs a table and group_column")
+    if by == "column" and not split_column:
+        raise InputError(f"split.by: {by!r} needs a table and split_column")
 
 
 def _check(by, shares, block_m, buffer_m, folds) -> None:

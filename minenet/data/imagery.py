@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from minenet.data import pairing
+from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Scene
-from minenet.geo import band_names, raster
+from minenet.geo import band_names, grids, raster
 from minenet.geo import bands as bands_
 from minenet.geo import sensors as sensors_
 from minenet.geo.align import RADIUS
@@ -15,7 +19,48 @@ from minenet.geo.bands import Infos, Stack
 from minenet.geo.grids import Rule
 from minenet.geo.raster import RasterInfo
 from minenet.geo.sensor_table import Sensor
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
+
+Opened = tuple[Scene, list[RasterInfo | None], RasterInfo | None]
+"""A scene, what its images say about themselves, and its mask."""
+
+
+def opened(scenes: Sequence[Scene], quarantine: Quarantine) -> list[Opened]:
+    """Returns what files say about themselves.
+
+    Args:
+        scenes: as they were found.
+        quarantine: where a scene goes of which a file cannot be read.
+
+    Raises:
+        UnreadableError: no scene is left.
+    """
+
+    def open_(scene: Scene) -> Opened | None:
+        try:
+            infos = [image and raster.info(image) for image in scene.images]
+            return scene, infos, scene.label and raster.info(scene.label)
+        except UnreadableError as error:
+            quarantine.add(error, scene=scene.name)
+            failures.append(error)
+            return None
+
+    failures: list[UnreadableError] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = [each for each in pool.map(open_, scenes) if each is not None]
+    if not found:
+        raise failures[0]
+    return found
+
+
+def words(stacks: Sequence[Sequence[str]]) -> list[str]:
+    """Returns a word for each stack: what tells its folder, or file, from the others.
+
+    >>> words([["a/s2/1.tif", "a/s2/2.tif"], ["a/s1/1.tif", "a/s1/2.tif"]])
+    ['s2', 's1']
+    """
+    places = [s[0] if len(s) == 1 else os.path.dirname(s[0]) for s in stacks]
+    return [os.path.splitext(word)[0] for word in pairing.distinguish(places)]
 
 
 def sensors(
@@ -110,6 +155,9 @@ def place(
     grid, aligned = bands_.place(infos, stack)
     if mask is not None and stack.rule is None:
         raster.match([*filter(None, infos), mask])
+    elif mask is not None:
+        grids.check_overlap(mask, grid)
+        aligned = aligned or not grids.is_on(mask, grid)
     gsd_m = bands_.gsd_m(grid)
     return dataclasses.replace(scene, grid=grid, aligned=aligned, gsd_m=gsd_m)
 

@@ -15,12 +15,11 @@ import numpy as np
 import pyproj
 import shapely
 
-from minenet.data import outlines
+from minenet.data import chips, outlines, targets
 from minenet.data.classes import Rule
 from minenet.data.scenes import Scene
 from minenet.geo import raster, repair, windows
 from minenet.geo.grids import Grid
-from minenet.types import IGNORE
 
 ROWS = 1024
 
@@ -73,31 +72,24 @@ def features(
     }
 
 
-def pixels(
-    scenes: Sequence[Scene], names: Sequence[str], *, channels: bool = False
-) -> dict[str, Any]:
+def pixels(scenes: Sequence[Scene], names: Sequence[str]) -> dict[str, Any]:
     """Returns how many pixels of prepared scenes each class has.
 
     Args:
-        scenes: prepared, so that `label` holds ids.
-        names: of the ids from 0, or of the channels.
-        channels: whether labels are a channel for each class.
+        scenes: prepared, so that `label` holds ids, or a channel for each class.
+        names: of the ids from 0, see `classes.names`.
 
     Returns:
         `{"scenes", "empty_scenes", "ignored_scenes", "classes": {name: pixels},
-        "ignored"}`; the last are pixels that do not count.
+        "ignored"}`; the last are pixels that do not count. A pixel counts in each of
+        the classes that overlap there.
     """
-    counts, ignored = np.zeros(IGNORE + 1, np.int64), 0
+    counts, ignored = np.zeros(len(names), np.int64), 0
     for scene in scenes:
         for strip in windows.strips(scene.height, scene.width, rows=ROWS):
-            labels = raster.read(scene.label, strip)[0]
-            if channels:
-                counts[: labels.shape[-1]] += (labels == 1).sum((0, 1))
-                ignored += int((labels == IGNORE).any(-1).sum())
-            else:
-                found = np.bincount(labels.ravel(), minlength=IGNORE + 1)
-                ignored += int(found[IGNORE])
-                counts += found
+            labels = chips.read_labels(scene, strip)
+            ignored += int((~targets.counted(labels)).sum())
+            counts += [targets.holding(labels, i).sum() for i in range(len(names))]
     return {
         "scenes": len(scenes),
         "empty_scenes": sum(scene.empty for scene in scenes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, sparse
 
+from minenet.data import targets
 from minenet.data.chips import read_labels
 from minenet.data.scenes import Scene
 from minenet.geo import windows
@@ -18,18 +19,25 @@ def areas(scene: Scene, ids: int) -> tuple[np.ndarray, ...]:
 
     Args:
         scene: prepared. In one without a CRS a pixel counts as a square metre.
-        ids: number of class ids; 0, the background, has no objects.
+        ids: number of class ids; 0, the background, has no objects. Those of classes
+            that overlap are counted in each.
     """
     pixel_m2 = (scene.gsd_m or 1.0) ** 2
     return tuple(patches(scene, id_) * pixel_m2 for id_ in range(1, ids))
 
 
 def patches(scene: Scene, id_: int) -> np.ndarray:
-    """Returns how many pixels each patch of an id has, `[N]`, in no special order."""
+    """Returns how many pixels each patch of an id has, `[N]`, in no special order.
+
+    Args:
+        scene: prepared; read in strips.
+        id_: from 1, also where classes have a channel each.
+    """
     counts, pairs, first = [], [], 0
     above = np.zeros(scene.width, np.int64)  # numbers of the row before, from 1
     for strip in windows.strips(scene.height, scene.width, rows=ROWS):
-        numbers, count = ndimage.label(read_labels(scene, strip) == id_)
+        mask = targets.holding(read_labels(scene, strip), id_)
+        numbers, count = ndimage.label(mask)
         counts.append(np.bincount(numbers.ravel(), minlength=count + 1)[1:])
         numbers = np.where(numbers[[0, -1]] > 0, numbers[[0, -1]] + first, 0)
         touching = (above > 0) & (numbers[0] > 0)

@@ -41,15 +41,17 @@ def from_polygons(
 
     Args:
         polygons: outlines; where two overlap the later wins, unless `rule.channels`
-            gives each class a channel.
+            gives each class a channel. One of id 0 burns into none of these.
         info: of the raster, or any grid.
         rule: how values become ids.
         area: polygons that were looked at in full; everywhere if None.
         year: of the image, if `rule.year_column` tells that of the outlines.
 
     Raises:
-        InputError: no such column; a year that is none.
+        InputError: no such column; a year that is none; channels without an attribute
+            that tells them apart.
     """
+    _check_attribute(polygons, rule)
     of_year, looked_at = _of_year(polygons, rule, year)
     near = select(of_year, info, margin_m=rule.ignore_m)
     within = None if area is None else select(area, info)
@@ -60,8 +62,6 @@ def from_polygons(
         attribute=rule.attribute,
         classes=classes if rule.attribute else None,
     )
-    if rule.channels and rule.attribute is None:
-        ids = ids - np.uint8(1)  # every polygon is of the only class, channel 0
     drawn = near.assign(**{CLASS: ids})
     drawn.attrs = near.attrs
     blurred = _bands(drawn, info, rule.ignore_m)
@@ -140,10 +140,12 @@ def join(
             before layers do; others lie below.
 
     Raises:
-        InputError: as `vector.ids`; a layer without a CRS beside one with.
+        InputError: as `vector.ids`; a layer without a CRS beside one with; channels
+            without an attribute that tells them apart.
     """
     first, parts = layers[0][0], []
     for polygons, rule in layers:
+        _check_attribute(polygons, rule)
         classes = {str(value): to for value, to in rule.ids.items()} | dict(rule.ids)
         ids = vector.ids(
             polygons,
@@ -225,6 +227,14 @@ def years(polygons: geopandas.GeoDataFrame, column: str) -> np.ndarray:
     return found
 
 
+def _check_attribute(polygons: geopandas.GeoDataFrame, rule: Rule) -> None:
+    if rule.channels and rule.attribute is None:
+        raise InputError(
+            f"attribute: none, but {polygons.attrs.get('source', 'polygons')} must say "
+            f"which of {', '.join(rule.channels)} a polygon is; name its column"
+        )
+
+
 def _of_year(polygons, rule: Rule, year: int | None):
     """The polygons that hold for an image, and whether anybody drew any for it."""
     if rule.year_column is None:
@@ -244,15 +254,16 @@ def _of_year(polygons, rule: Rule, year: int | None):
 
 def _channels(drawn, rule: Rule, **options) -> np.ndarray:
     """Burns each class by itself, `[H, W, K]`; id 255 lies over all of them."""
-    shape = options["height"], options["width"], rule.channels
+    shape = options["height"], options["width"], len(rule.channels)
     labels = np.zeros(shape, np.uint8)
-    for id_ in np.unique(drawn[CLASS]).tolist():
+    for id_ in np.unique(drawn[CLASS]).tolist():  # 255 comes last
         chosen = drawn[drawn[CLASS] == id_]
         chosen.attrs = drawn.attrs
         here = vector.rasterize(chosen, **options) != 0
-        labels[here, slice(None) if id_ == IGNORE else id_] = (
-            IGNORE if id_ == IGNORE else 1
-        )
+        if id_ == IGNORE:
+            labels[here] = IGNORE
+        elif id_ > 0:
+            labels[here, id_ - 1] = 1
     return labels
 
 

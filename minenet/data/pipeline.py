@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import grain
 import numpy as np
 
-from minenet.data import sampling
+from minenet.data import memory, sampling
 from minenet.data.source import ChipSource, Place
 from minenet.types import Batch, InputError, Sample
 
@@ -167,12 +167,15 @@ def batches(
 ) -> Iterator[Batch]:
     """Yields `dataset[start], dataset[start + 1], …`, read ahead in threads.
 
+    From then on the process keeps memory that it frees; see `memory`.
+
     Args:
         dataset: as `train` returns it.
         start: the step to begin with, after a resume.
         threads: batches that are read at the same time.
         prefetch: batches that wait; memory is this many batches.
     """
+    memory.keep()
     options = grain.ReadOptions(
         num_threads=threads, prefetch_buffer_size=max(threads, prefetch)
     )

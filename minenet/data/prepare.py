@@ -8,11 +8,9 @@ lands in one folder, `scenes.json` last: where that is, the rest is whole.
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,6 @@ from minenet.data import (
     label_report,
     labels,
     leakage,
-    pairing,
     parts,
     prepared,
     statistics,
@@ -38,15 +35,11 @@ from minenet.data import sampling as sampling_
 from minenet.data import scenes as scenes_
 from minenet.data.prepared import Prepared, load
 from minenet.data.quarantine import Quarantine
-from minenet.data.scenes import Paths, Scene
+from minenet.data.scenes import Paths
 from minenet.data.survey import Drawn, Survey, Surveyed
-from minenet.geo import raster
 from minenet.types import InputError, Task, UnreadableError
 
 __all__ = ["Prepared", "load", "prepare"]
-
-Opened = tuple[Scene, list[raster.RasterInfo | None], raster.RasterInfo | None]
-"""A scene, what its images say about themselves, and its mask."""
 
 
 def prepare(
@@ -156,7 +149,8 @@ def prepare(
         until=until,
     )
     dealing = {"seed": seed} | {k: v for k, v in (split or {}).items() if v is not None}
-    _check(masks, polygons, chip_size, stride, dealing, group_column, split_column)
+    _check(masks, polygons, chip_size, stride)
+    division.check(dealing, group_column=group_column, split_column=split_column)
     quarantine = Quarantine(out / "quarantine.jsonl", strict=strict)
     alone: dict[str, InputError] = {}
     stacks = scenes_.stacks(images)
@@ -189,8 +183,8 @@ def prepare(
         quarantine.add(error, scene=name)
     parts.begin(out / "parts", origin)
     outlines, outline_rule, _ = drawn.read(rule)  # what is wrong there is told first
-    opened = _opened(found, quarantine)
-    words = _words(stacks)
+    opened = imagery.opened(found, quarantine)
+    words = imagery.words(stacks)
     told = imagery.sensors(sensor, baseline, images=len(words))
     stack = imagery.select(
         [infos for _, infos, _ in opened],
@@ -234,7 +228,7 @@ def prepare(
             f"{masks or polygons}: no pixel of {', '.join(classes)} in the "
             f"{len(training)} training windows; check labels, values and split"
         )
-    names = tuple(classes) if task == "exclusive" else ("background", *classes)
+    names = classes_.names(task, classes)
     measure = statistics.Measure(
         stack, len(names), statistics.sampling_rate(training), quarantine
     )
@@ -266,10 +260,12 @@ def prepare(
     quarantine.settle()
     prepared.save(made, origin=origin)
     shutil.rmtree(out / "parts", ignore_errors=True)
+    for left in (out / "labels").glob(".*.part*"):  # of workers that were killed
+        left.unlink(missing_ok=True)
     return made
 
 
-def _check(masks, polygons, chip_size, stride, dealing, group, split) -> None:
+def _check(masks, polygons, chip_size, stride) -> None:
     if (masks is None) == (polygons is None):
         raise InputError("masks, polygons: give one of the two to say what is labelled")
     if chip_size < 1 or not 1 <= stride <= chip_size:
@@ -277,41 +273,6 @@ def _check(masks, polygons, chip_size, stride, dealing, group, split) -> None:
             f"stride: {stride}, expected 1 to chip_size ({chip_size}), so that windows "
             "leave no gaps"
         )
-    keywords = inspect.signature(division.divide).parameters.values()
-    known = [
-        k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "stride"
-    ]
-    for key in dealing:
-        if key not in known:
-            raise InputError(f"split.{key}: no such key; it has {', '.join(known)}")
-    by = dealing.get("by")
-    needed = {
-        "group": "group_column",
-        "place": "group_column",
-        "column": "split_column",
-    }
-    if by in needed and not (split if by == "column" else group):
-        raise InputError(f"split.by: {by!r} needs a table and {needed[by]}")
-
-
-def _opened(found: Sequence[Scene], quarantine: Quarantine) -> list[Opened]:
-    """What files say about themselves, without scenes of which one cannot be read."""
-
-    def open_(scene: Scene) -> Opened | None:
-        try:
-            infos = [image and raster.info(image) for image in scene.images]
-            return scene, infos, scene.label and raster.info(scene.label)
-        except UnreadableError as error:
-            quarantine.add(error, scene=scene.name)
-            failures.append(error)
-            return None
-
-    failures: list[UnreadableError] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        opened = [each for each in pool.map(open_, found) if each is not None]
-    if not opened:
-        raise failures[0]
-    return opened
 
 
 def _divided(
@@ -336,9 +297,3 @@ def _divided(
     )
     leaks = leakage.report(places, index, **blocks, seed=dealing["seed"])
     return index, dropped, leaks
-
-
-def _words(stacks: Sequence[Sequence[str]]) -> list[str]:
-    """A word for each stack: what tells its folder, or one file, from the others."""
-    places = [s[0] if len(s) == 1 else os.path.dirname(s[0]) for s in stacks]
-    return [os.path.splitext(word)[0] for word in pairing.distinguish(places)]

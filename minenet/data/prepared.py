@@ -26,12 +26,12 @@ class Prepared:
 
     Attributes:
         out: the folder.
-        task: "binary" or "exclusive".
+        task: what the labels are, see `types.Task`.
         classes: names of the channels of a target.
         stack: the bands of a sample.
         chip_size: side of a window in pixels.
         stride: distance of neighbouring windows.
-        scenes: all of them, with labels of class ids.
+        scenes: all of them, with labels of class ids or a channel for each class.
         index: the windows, as `chips.index` lists them, with `split`, `group`, `reach`.
         statistics: of the training pixels, as `statistics.collect` counts them.
         dropped: windows left out because they touch blocks of several splits.

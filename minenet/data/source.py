@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from minenet.data import chips
+from minenet.data import chips, targets
 from minenet.data.quarantine import Quarantine
 from minenet.geo import bands
 from minenet.geo.windows import Window
@@ -36,7 +36,7 @@ class Pixels(Protocol):
     """What windows of prepared scenes are read from."""
 
     def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
+        """Returns image `[H, W, C]` float32 with NaN and the labels."""
 
 
 class Rasters:
@@ -50,10 +50,12 @@ class Rasters:
 
     def __init__(self, prepared: Prepared, *, quarantine: Quarantine | None = None):
         self._scenes, self._stack = prepared.scenes, prepared.stack
+        overlap = prepared.task == "multilabel"
+        self._channels = (len(prepared.classes),) * overlap
         self._quarantine = quarantine
 
     def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
+        """Returns image `[H, W, C]` float32 with NaN and the labels."""
         if self._quarantine is None:
             return self._read((scene, window))
         where = {"scene": self._scenes[scene].name, "row": window.row}
@@ -70,7 +72,7 @@ class Rasters:
     def _nothing(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         shape = window.height, window.width
         image = np.full((*shape, len(self._stack.names)), np.nan, np.float32)
-        return image, np.full(shape, IGNORE, np.uint8)
+        return image, np.full((*shape, *self._channels), IGNORE, np.uint8)
 
 
 class ChipSource:
@@ -128,8 +130,8 @@ class ChipSource:
         """
         scene = self._scenes[place.scene]
         window = Window(place.row, place.col, self.size, self.size)
-        labels = chips.read_labels(scene, window)
-        at = np.flatnonzero((labels > 0) & (labels != IGNORE))
+        _, labels = self._pixels.read(place.scene, window)  # a store has no rasters
+        at = np.flatnonzero(targets.marked(labels))
         if not len(at):
             return place._replace(reach=0)
         row, col = divmod(int(generator.choice(at)), self.size)
@@ -152,8 +154,8 @@ class ChipSource:
         image, labels = self._pixels.read(place.scene, window)
         return {
             "image": image,
-            "target": one_hot(labels, task=self._task, classes=self._classes),
-            "weight": (labels != IGNORE).astype(np.float32),
+            "target": targets.target(labels, task=self._task, classes=self._classes),
+            "weight": targets.weight(labels),
         }
 
     def blank(self) -> Sample:
@@ -164,19 +166,6 @@ class ChipSource:
             "target": np.zeros((*shape, self._classes), np.float32),
             "weight": np.zeros(shape, np.float32),
         }
-
-
-def one_hot(labels: np.ndarray, *, task: Task, classes: int) -> np.ndarray:
-    """Returns ids `[H, W]` as `[H, W, K]` float32; all 0 where the id is 255.
-
-    >>> one_hot(np.array([[0, 1, 255]]), task="binary", classes=1)[0, :, 0].tolist()
-    [0.0, 1.0, 0.0]
-    """
-    first = 1 if task == "binary" else 0
-    target = np.empty((*labels.shape, classes), np.float32)
-    for k in range(classes):
-        target[..., k] = labels == k + first
-    return target
 
 
 def _moved(origin: int, inside: int, reach: int, generator) -> int:

@@ -159,11 +159,8 @@ class Survey:
             index = chips.index(
                 made, self.stack, size=self.chip_size, stride=self.stride, ids=ids
             )
-        names = (
-            self.classes if self.task == "exclusive" else ("background", *self.classes)
-        )
-        pixels = label_report.pixels([made], names, channels=self.task == "multilabel")
-        return Surveyed(made, index, pixels)
+        names = classes.names(self.task, self.classes)
+        return Surveyed(made, index, label_report.pixels([made], names))
 
 
 def kept(survey: Survey, folder: Path) -> Keep[Scene, Surveyed]:

@@ -1,9 +1,10 @@
 """Rasters of any grid read on one: optical, radar, elevation, labels, other dates.
 
-A grid is cut into fixed blocks and each is warped by itself, from the source pixels
-that it needs and no others. So an aligned pixel has one value, whatever window asked
-for it, and memory does not depend on the size of a raster. A warped VRT of GDAL cannot
-promise the first: its approximation follows the window that is read.
+An aligned pixel has one value, whatever window asked for it, and memory does not depend
+on the size of a raster. A warped VRT of GDAL cannot promise the first: its
+approximation follows the window that is read. Here `lattice` finds the places of pixels
+in the source and `gather` the values there. What it does not know, GDAL warps, in fixed
+blocks of the grid and each by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import Resampling
 
-from minenet.geo import grids, handles, raster, windows
+from minenet.geo import gather, grids, handles, lattice, raster, windows
 from minenet.geo.grids import Grid
 from minenet.geo.windows import Window
 from minenet.types import InputError
@@ -29,14 +30,17 @@ Cubic or bilinear for what is measured, average for a much finer source, nearest
 classes and mode where they become coarser.
 """
 
+PART = 512
+"""Side of what is gathered at once, in target pixels."""
+
 BLOCK = 128
-"""Side of a block in target pixels, less where the source is much finer."""
+"""Side of a block that GDAL warps, less where the source is much finer."""
 
 SOURCE = 1024
 """About how many source pixels a block may span."""
 
-TOGETHER = 1 << 23
-"""Source pixels that one read takes; beyond them each block reads its own."""
+TOGETHER = 1 << 21
+"""Source pixels that one read takes; beyond them each part reads its own."""
 
 PLANE = CRS.from_epsg(3857)
 """GDAL wants some CRS; the same for both sides changes nothing."""
@@ -50,6 +54,7 @@ def read(
     bands: raster.Bands | None = None,
     scaled: bool = False,
     nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
     resampling: str = "cubic",
 ) -> np.ndarray:
     """Reads a window of a grid from a raster on any other.
@@ -65,6 +70,7 @@ def read(
         bands: 1-based numbers or names, in the order wanted; all data bands if None.
         scaled: whether to apply the file's scale and offset.
         nodata: see `raster.read`.
+        masked: see `raster.read`.
         resampling: one of `RADIUS`.
 
     Returns:
@@ -86,7 +92,7 @@ def read(
     if inside is None:
         return image
     here = windows.shift(inside, -window.row, -window.col).slices
-    options = {"bands": bands, "scaled": scaled, "nodata": nodata}
+    options = {"bands": bands, "scaled": scaled, "nodata": nodata, "masked": masked}
     if (moved := grids.whole_pixels(info, grid)) is not None:
         there = windows.shift(inside, *moved)
         image[here] = raster.read_float(path, there, **options)
@@ -96,8 +102,68 @@ def read(
 
 
 def _warped(info, grid, window, resampling, count, **options) -> np.ndarray:
+    """What a window inside the grid holds of a raster on another one."""
+    scale = source_pixels(info, grid)
+    stretch = tuple(gather.stretch(resampling, step) for step in scale)
+    if None in stretch:
+        return _blockwise(info, grid, window, resampling, count, scale, **options)
+    image = np.full((window.height, window.width, count), np.nan, np.float32)
+    for row in range(window.row, window.row_stop, PART):
+        for col in range(window.col, window.col_stop, PART):
+            part = windows.intersect(Window(row, col, PART, PART), window)
+            here = windows.shift(part, -window.row, -window.col).slices
+            _gather(image[here], info, grid, part, resampling, stretch, **options)
+    return image
+
+
+def _gather(image, info, grid, window, method, stretch, **options) -> None:
+    """Fills a view of an image with what lies near the places of its pixels."""
+    rows, cols = lattice.places(info, grid, window)
+    inside = (rows >= 0) & (rows < info.height) & (cols >= 0) & (cols < info.width)
+    if not inside.any():
+        return
+    everywhere = inside.all()
+    if everywhere:
+        rows, cols = rows.reshape(-1), cols.reshape(-1)
+    else:
+        rows, cols = rows[inside], cols[inside]
+    first, count = zip(
+        *(
+            _span(at, gather.reach(method, wider))
+            for at, wider in zip((rows, cols), stretch, strict=True)
+        ),
+        strict=True,
+    )
+    if math.prod(count) > TOGETHER and window.height * window.width > 1:
+        for part in _quarters(window):
+            here = windows.shift(part, -window.row, -window.col).slices
+            _gather(image[here], info, grid, part, method, stretch, **options)
+        return
+    pixels = raster.read_float(info.path, Window(*first, *count), **options)
+    found = gather.values(
+        pixels, rows, cols, origin=first, method=method, stretch=stretch
+    )
+    if everywhere:
+        image[...] = found.reshape(image.shape)
+    else:
+        image[inside] = found
+
+
+def _span(at: np.ndarray, reach: int) -> tuple[int, int]:
+    """First pixel and number of those that points need; beyond the edges too."""
+    first = math.floor(at.min()) - reach
+    return first, math.floor(at.max() + gather.EDGE) + reach + 1 - first
+
+
+def _quarters(window: Window) -> Iterator[Window]:
+    height, width = -(-window.height // 2), -(-window.width // 2)
+    for row in range(window.row, window.row_stop, height):
+        for col in range(window.col, window.col_stop, width):
+            yield windows.intersect(Window(row, col, height, width), window)
+
+
+def _blockwise(info, grid, window, resampling, count, scale, **options) -> np.ndarray:
     """Warps the blocks that a window inside the grid touches."""
-    scale = _source_pixels(info, grid)
     side = BLOCK
     while side > 8 and side * max(scale) > SOURCE:
         side //= 2
@@ -158,10 +224,15 @@ def _warp(part, info, source, grid, block, resampling, scale) -> np.ndarray:
     return np.moveaxis(warped, 0, -1)
 
 
-def _source_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[float, float]:
-    """Rows and columns of the source that a step of one target pixel crosses."""
+def source_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[float, float]:
+    """Returns rows and columns of a raster that a step of one pixel of a grid crosses.
+
+    Args:
+        info: of the raster.
+        grid: at whose middle it is measured.
+    """
     row, col = grid.height / 2, grid.width / 2
-    rows, cols = _to_source(info, grid, [row, row, row + 1], [col, col + 1, col])
+    rows, cols = lattice.to_source(info, grid, [row, row, row + 1], [col, col + 1, col])
     crossed = [float(np.hypot(*(at[1:] - at[0]))) for at in (rows, cols)]
     if not all(math.isfinite(c) and c > 0 for c in crossed):
         return 1.0, 1.0  # the middle of the grid is no place for the source's CRS
@@ -174,7 +245,7 @@ def _needed(info, grid, block: Window, margin: Sequence[int]) -> Window | None:
     down, right = np.meshgrid(
         block.row + steps * block.height, block.col + steps * block.width
     )
-    rows, cols = _to_source(info, grid, down.ravel(), right.ravel())
+    rows, cols = lattice.to_source(info, grid, down.ravel(), right.ravel())
     known = np.isfinite(rows) & np.isfinite(cols)
     if not known.any():
         return None
@@ -188,13 +259,3 @@ def _needed(info, grid, block: Window, margin: Sequence[int]) -> Window | None:
         width + 2 * margin[1],
     )
     return windows.clip(wanted, info.height, info.width)
-
-
-def _to_source(info, grid, rows, cols) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the source at rows and columns of a grid."""
-    x, y = grid.affine @ (np.asarray(cols, float), np.asarray(rows, float))
-    if info.crs != grid.crs:
-        with handles.environment():
-            x, y = rasterio.warp.transform(grid.crs, info.crs, x, y)
-    cols, rows = ~info.affine @ (np.asarray(x), np.asarray(y))
-    return rows, cols

@@ -182,7 +182,7 @@ def place(infos: Sequence[raster.RasterInfo | None], stack: Stack) -> tuple[Grid
     grid = grids.choose(present, **rule)
     for info in present:
         grids.check_overlap(info, grid)
-    return grid, any(grids.whole_pixels(info, grid) != (0, 0) for info in present)
+    return grid, not all(grids.is_on(info, grid) for info in present)
 
 
 def gsd_m(info: raster.RasterInfo | Grid) -> float | None:

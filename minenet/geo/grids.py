@@ -152,6 +152,12 @@ def whole_pixels(info: raster.RasterInfo, grid: Grid) -> tuple[int, int] | None:
     return row, col
 
 
+def is_on(info: raster.RasterInfo, grid: Grid) -> bool:
+    """Returns whether the pixels of a raster are those of a grid."""
+    same = (info.height, info.width) == (grid.height, grid.width)
+    return same and whole_pixels(info, grid) == (0, 0)
+
+
 def refuse_bare(info: raster.RasterInfo, grid: Grid) -> None:
     """Raises `InputError` where a raster or a grid alone has a CRS."""
     if (info.crs is None) != (grid.crs is None):
@@ -198,8 +204,7 @@ def _refuse_several(infos: Sequence[raster.RasterInfo]) -> None:
         if other.crs != first.crs:
             raise _mixed(other, first)
         grid = Grid.of(first)
-        same = (other.height, other.width) == (first.height, first.width)
-        if not same or whole_pixels(other, grid) != (0, 0):
+        if not is_on(other, grid):
             raise InputError(
                 f"{other.path}: other pixels than those of {first.path}; choose the "
                 "grid: that of one raster, or a pixel size"

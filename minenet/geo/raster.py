@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import rasterio.windows
@@ -30,6 +31,9 @@ CHOOSE = "choose their grid by config.data.grid, or bring both to one (gdalwarp)
 
 StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]
+
+_described: WeakKeyDictionary[DatasetReader, RasterInfo] = WeakKeyDictionary()
+"""Datasets stay open between reads; to ask all of this takes as long as to read."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def read(
     bands: Bands | None = None,
     scaled: bool = False,
     nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads a window of a raster.
 
@@ -96,6 +101,7 @@ def read(
         scaled: whether to apply the file's scale and offset.
         nodata: for each band a stored number that is not valid, or None, beside what
             the file itself says.
+        masked: whether what the file itself says counts; else all within it is valid.
 
     Returns:
         The image `[H, W, C]` in the file's dtype (float32 if scaled), and `valid`
@@ -119,6 +125,8 @@ def read(
             here = np.s_[row : row + inside.height, col : col + inside.width]
             try:
                 _fill(image[here], valid[here], dataset, raster, places, inside)
+                if not masked:
+                    valid[here] = True
             except handles.FAILURES as error:
                 raise UnreadableError(
                     f"{path}: cannot be read at {inside} ({handles.one_line(error)}); "
@@ -140,13 +148,16 @@ def read_float(
     bands: Bands | None = None,
     scaled: bool = False,
     nodata: Sequence[float | None] | None = None,
+    masked: bool = True,
 ) -> np.ndarray:
     """Reads a window as `[H, W, C]` float32 with NaN wherever a band is invalid.
 
     Arguments and errors are those of `read`. A value too large for float32 is NaN too:
     undeclared fill values look like that.
     """
-    image, valid = read(path, window, bands=bands, scaled=scaled, nodata=nodata)
+    image, valid = read(
+        path, window, bands=bands, scaled=scaled, nodata=nodata, masked=masked
+    )
     with np.errstate(over="ignore", invalid="ignore"):
         image = image.astype(np.float32, copy=False)
     image[~(valid & np.isfinite(image))] = np.nan
@@ -185,6 +196,12 @@ def match(infos: Sequence[RasterInfo]) -> None:
 
 
 def _describe(path: str, dataset: DatasetReader) -> RasterInfo:
+    if dataset not in _described:
+        _described[dataset] = _examine(path, dataset)
+    return _described[dataset]
+
+
+def _examine(path: str, dataset: DatasetReader) -> RasterInfo:
     alpha = [
         number
         for number, role in zip(dataset.indexes, dataset.colorinterp, strict=True)
@@ -257,18 +274,19 @@ def _fill(
     numbers = [raster.numbers[place] for place in places]
     span = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
     if len({dataset.dtypes[number - 1] for number in numbers}) == 1:
-        image[...] = np.moveaxis(dataset.read(numbers, window=span), 0, -1)
+        dataset.read(numbers, window=span, out=np.moveaxis(image, -1, 0))
     else:
         for i, number in enumerate(numbers):
             image[..., i] = dataset.read(number, window=span)
 
     nodata = [raster.nodata[place] for place in places]
+    flags = dataset.mask_flag_enums
     if raster.alpha is not None and any(value is not None for value in nodata):
         # GDAL would forget the alpha band over the nodata value; a pixel needs both.
         valid[...] = (dataset.read(raster.alpha, window=span) != 0)[..., None]
         for i, value in enumerate(nodata):
             valid[..., i] &= value is None or image[..., i] != value
-    elif all(MaskFlags.all_valid in dataset.mask_flag_enums[n - 1] for n in numbers):
+    elif all(MaskFlags.all_valid in flags[number - 1] for number in numbers):
         valid[...] = True
     else:
         masks = dataset.read_masks(numbers, window=span)

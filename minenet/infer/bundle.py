@@ -83,8 +83,9 @@ class Bundle:
         classes: Names; of an exclusive task the first is the background.
         contract: The bands that it takes.
         normalizer: Of the image.
-        threshold: At which a probability is a class; None for exclusive classes, where
-            the highest wins.
+        threshold: At which a probability is a class; one for each class where they may
+            overlap, from one number for all or None for 1/2; None for exclusive ones,
+            where the highest wins.
         window: Side of the windows that it was trained on, in pixels.
         origin: How it was made, for people: version, step, seed, score.
     """
@@ -95,9 +96,15 @@ class Bundle:
     classes: tuple[str, ...]
     contract: Contract
     normalizer: Normalizer
-    threshold: float | None
+    threshold: float | tuple[float, ...] | None
     window: int
     origin: dict[str, Any]
+
+    def __post_init__(self):
+        if self.task == "multilabel":
+            each = 0.5 if self.threshold is None else self.threshold
+            each = tuple(np.broadcast_to(each, self.num_classes).tolist())
+            object.__setattr__(self, "threshold", each)
 
     @property
     def num_classes(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from absl import logging
 
 from minenet.geo import raster, vector
@@ -54,7 +55,8 @@ def predict_scene(
 
     `<stem>_probability.tif` has a float32 band per class and NaN where the scene has no
     data, `<stem>_class.tif` the class ids and 255 there, `<stem>.gpkg` the outlines of
-    all classes but the background. A scene without any valid pixel has an empty map.
+    all classes but the background. Where classes may overlap, `<stem>_class.tif` has a
+    band of 0 and 1 for each. A scene without any valid pixel has an empty map.
 
     Args:
         bundle: The model.
@@ -97,21 +99,29 @@ def predict_scene(
     return maps
 
 
-def classify(probability: np.ndarray, *, threshold: float | None) -> np.ndarray:
+def classify(
+    probability: np.ndarray, *, threshold: float | Sequence[float] | None
+) -> np.ndarray:
     """Returns class ids `[H, W]` uint8 of `[H, W, K]`; `IGNORE` where it is NaN.
 
     Args:
-        probability: Of one class, or of exclusive ones.
-        threshold: Of the one class; None for exclusive ones, where the highest wins.
+        probability: Of one class, of exclusive ones, or of some that may overlap.
+        threshold: Of the one class; None for exclusive ones, where the highest wins;
+            one for each of those that overlap: then `[H, W, K]` is returned, 1 where
+            the class is.
 
     >>> classify(np.array([[[0.2], [0.5], [np.nan]]]), threshold=0.5).tolist()
     [[0, 1, 255]]
+    >>> classify(np.array([[[0.2, 0.5]]]), threshold=(0.1, 0.5)).tolist()
+    [[[1, 1]]]
     """
     nodata = np.isnan(probability[..., 0])
     if threshold is None:
         ids = np.argmax(probability, axis=-1)
-    else:
+    elif np.ndim(threshold) == 0:
         ids = probability[..., 0] >= threshold
+    else:
+        ids, nodata = probability >= np.asarray(threshold), nodata[..., None]
     return np.where(nodata, IGNORE, ids).astype(np.uint8)
 
 
@@ -138,6 +148,7 @@ def _write_rasters(
     overlap: float,
 ) -> None:
     grid = scene.grid
+    several = bundle.task == "multilabel"
     common = {
         "height": grid.height,
         "width": grid.width,
@@ -146,7 +157,7 @@ def _write_rasters(
         "tags": {
             "MINENET_TASK": bundle.task,
             "MINENET_CLASSES": ",".join(bundle.classes),
-            "MINENET_THRESHOLD": "" if bundle.threshold is None else bundle.threshold,
+            "MINENET_THRESHOLD": ",".join(map(str, _each(bundle.threshold))),
             "MINENET_WINDOW": window,
             **{f"MINENET_{key.upper()}": value for key, value in bundle.origin.items()},
         },
@@ -163,10 +174,10 @@ def _write_rasters(
         ) as write_probability,
         raster.create(
             parts.classes,
-            count=1,
+            count=bundle.num_classes if several else 1,
             dtype=np.uint8,
             nodata=IGNORE,
-            band_names=["class"],
+            band_names=bundle.classes if several else ["class"],
             **common,
         ) as write_classes,
     ):
@@ -180,21 +191,36 @@ def _write_rasters(
             ids = classify(probability, threshold=bundle.threshold)
             empty &= bool((ids == IGNORE).all())
             write_probability(probability, row)
-            write_classes(ids[..., None], row)
+            write_classes(ids if several else ids[..., None], row)
     if empty:
         logging.warning("%s: no valid pixel, so its map is empty", scene.path)
+
+
+def _each(threshold: float | Sequence[float] | None) -> Sequence[float]:
+    """The thresholds that there are: none, one, or one a class."""
+    if threshold is None:
+        return ()
+    return threshold if isinstance(threshold, Sequence) else (threshold,)
 
 
 def _write_polygons(
     bundle: Bundle, scene: Scene, parts: Maps, min_area_m2: float, simplify_m: float
 ) -> None:
-    frame = vector.polygonize(
-        raster.read(parts.classes)[0][..., 0],
-        affine=scene.grid.affine,
-        crs=scene.grid.crs,
-        class_names=bundle.classes,
-        probability=raster.read_float(parts.probability),
-        min_area_m2=min_area_m2,
-        simplify_m=simplify_m,
-    )
-    vector.write(parts.polygons, frame, layer="mines")
+    if bundle.task == "multilabel":  # one by one: each has bands of its own
+        groups = [([k], {1: name}) for k, name in enumerate(bundle.classes, start=1)]
+    else:
+        groups = [(None, bundle.classes)]
+    frames = [
+        vector.polygonize(
+            raster.read(parts.classes, bands=bands)[0][..., 0],
+            affine=scene.grid.affine,
+            crs=scene.grid.crs,
+            class_names=names,
+            probability=raster.read_float(parts.probability, bands=bands),
+            min_area_m2=min_area_m2,
+            simplify_m=simplify_m,
+        )
+        for bands, names in groups
+    ]
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    vector.write(parts.polygons, pd.concat(filled, ignore_index=True), layer="mines")

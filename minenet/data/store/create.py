@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -33,7 +32,6 @@ def create(
     size: int | None = None,
     chunk: int | None = None,
     shard: int | None = None,
-    years: Mapping[str, int] | None = None,
 ) -> Store:
     """Returns the store of prepared data, its index written, or finds it so.
 
@@ -46,13 +44,14 @@ def create(
         size: side of a chip in pixels; the windows' if None.
         chunk: side of the squares that a chip is read in; half of `size` if None.
         shard: chips in a file; about 32 MiB of them if None.
-        years: year of each scene, by its name.
 
     Raises:
         InputError: options that cannot be; a store of other data or options; no space.
     """
     url, size = location.absolute(url), size or prepared.chip_size
-    index, found = _index(prepared, size, years or {})
+    index, found = tiles.needed(prepared.scenes, prepared.index, size=size)
+    year = [prepared.scenes[i].year or tables.NONE for i in index.scene]
+    index = index.assign(year=np.array(year, np.int32))
     layout = Layout(
         chips=len(index),
         size=size,
@@ -61,6 +60,7 @@ def create(
         codec=codec,
         chunk=chunk or 0,
         shard=shard or 0,
+        planes=len(prepared.classes) if prepared.task == "multilabel" else 0,
     )
     names = {
         "scene": [scene.name for scene in prepared.scenes],
@@ -78,10 +78,11 @@ def create(
     windows = windows.assign(
         **{name: tables.encode(windows[name], each) for name, each in names.items()}
     )
+    told = {**prepared_.facts(prepared), "statistics": prepared.statistics}
     facts = {
         "format": FORMAT,
         "layout": dataclasses.asdict(layout),
-        "prepared": {**prepared_.facts(prepared), "statistics": prepared.statistics},
+        "prepared": told,
         "names": names,
         "columns": {"chips": list(index), "windows": list(windows)},
     }
@@ -115,30 +116,27 @@ def _write(url: str, layout: Layout, index, windows, facts) -> None:
     location.write_json(url, "zarr.json", {**group, "attributes": {"minenet": facts}})
 
 
-def _index(
-    prepared: Prepared, size: int, years: Mapping[str, int]
-) -> tuple[pd.DataFrame, np.ndarray]:
-    index, found = tiles.needed(prepared.scenes, prepared.index, size=size)
-    year = [years.get(prepared.scenes[i].name, tables.NONE) for i in index.scene]
-    return index.assign(year=np.array(year, np.int32)), found
-
-
 def _dtype(prepared: Prepared) -> str:
     """What holds the values of all rasters, as they are read, and no more."""
-    if prepared.scaled:
+    aligned = any(scene.aligned for scene in prepared.scenes)
+    if prepared.scaled or aligned:
         return "float32"
     used = {image for image, _ in prepared.stack.picks}
     found = {
         raster.info(scene.images[image]).dtype.name
         for scene in prepared.scenes
         for image in used
+        if scene.images[image] is not None
     }
     return found.pop() if len(found) == 1 and found < {*DTYPES} else "float32"
 
 
 def _digest(facts, *frames: pd.DataFrame) -> str:
-    """Tells one store from another, for workers that keep one open."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    """Tells one store from another, wherever the labels lay that it was filled from."""
+    scenes = [scene | {"label": None} for scene in facts["prepared"]["scenes"]]
+    prepared = facts["prepared"] | {"scenes": scenes}
+    text = json.dumps(facts | {"prepared": prepared}, sort_keys=True)
+    digest = hashlib.sha256(text.encode())
     for frame in frames:
         for name, column in frame.items():
             digest.update(name.encode())
@@ -150,14 +148,15 @@ def _check_same(url: str, root, facts) -> None:
     there = root.get("attributes", {}).get("minenet")
     if there is None:
         raise InputError(f"{url}: holds another Zarr group; choose another store")
+    if there.get("digest") == facts["digest"]:
+        return
     differing = sorted(
         key
         for key in {*there, *facts}
         if json.dumps(there.get(key), sort_keys=True)
         != json.dumps(facts.get(key), sort_keys=True)
     )
-    if differing:
-        raise InputError(
-            f"{url}: a store of other data or options ({', '.join(differing)} differ); "
-            "choose another store, or delete this one"
-        )
+    raise InputError(
+        f"{url}: a store of other data or options ({', '.join(differing)} differ); "
+        "choose another store, or delete this one"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class Store:
 
         Pixel for pixel what the rasters of the scene give.
         """
-        size, parts = self.layout.size, []
+        size, side, parts = self.layout.size, (window.height, window.width), []
         for chip, part in self.lookup.pieces(scene, window):
             at = windows.shift(
                 part, -(part.row // size * size), -(part.col // size * size)
@@ -103,11 +104,12 @@ class Store:
             parts.append((part, self._fetch((chip, *at.slices))))
         if len(parts) == 1 and parts[0][0] == window:
             return _received(parts[0][1])
-        image = np.full(
-            (window.height, window.width, len(self.layout.bands)), np.nan, np.float32
-        )
         planes = (self.layout.planes,) * bool(self.layout.planes)
-        target = np.full((window.height, window.width, *planes), IGNORE, np.uint8)
+        image = np.empty((*side, len(self.layout.bands)), np.float32)
+        target = np.empty((*side, *planes), np.uint8)
+        if sum(part.height * part.width for part, _ in parts) < math.prod(side):
+            image.fill(np.nan)
+            target.fill(IGNORE)
         for part, fetched in parts:
             at = windows.shift(part, -window.row, -window.col).slices
             image[at], target[at] = _received(fetched)
