@@ -270,7 +270,7 @@ def predict(
     _once(work)
 
 
-def export(workdir: Path, settings: Settings, **options: Any) -> None:
+def convert(workdir: Path, settings: Settings, **options: Any) -> None:
     """Writes maps in a format of others."""
     _once(functools.partial(formats.export, workdir, settings, **options))
 
