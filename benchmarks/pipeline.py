@@ -48,6 +48,7 @@ STORES = {
     "none uint16": {"dtype": None},
     "zstd float32": {"codec": "zstd"},
     "zstd uint16": {"codec": "zstd", "dtype": None},
+    "blosc uint16": {"codec": "blosc", "dtype": None},
 }
 METHODS = ("nearest", "bilinear", "cubic")
 
@@ -80,6 +81,7 @@ def main() -> None:
             (
                 name,
                 measure.spread(facts["rates"]),
+                "–" if "workers" in name else measure.spread(facts["cpu"], digits=1),
                 facts["peak"] >> 20,
                 f"{rates[name] / peer:.1f}" if peer else "–",
             )
@@ -88,7 +90,8 @@ def main() -> None:
         f"On {measure.device()}. {options.scenes} scenes of {options.side}² × {BANDS} "
         "uint16. Medians (quartiles).\n"
     )
-    print(measure.table(("loader", "chips/s", "peak MiB", "× torchgeo"), rows))
+    header = "loader", "chips/s", "CPU ms a chip", "peak MiB", "× torchgeo"
+    print(measure.table(header, rows))
     if options.peer:
         print(
             "\n× torchgeo: without workers, on the same files; reprojected where the "
@@ -137,9 +140,10 @@ def rasters(folder: Path, *, threads: int = 0) -> Iterator[dict[str, Any]]:
 
 def aligned_rasters(folder: Path, *, method: str) -> Iterator[dict[str, Any]]:
     """Yields batches of the scenes on a grid of degrees."""
-    from minenet.data import pipeline
+    from minenet.data import pipeline, source
 
-    return stream(aligned(folder, resampling=method), pipeline)
+    data = aligned(folder, resampling=method)
+    return stream(source.ChipSource(data, split="train"), pipeline)
 
 
 def stored(folder: Path, *, store: str) -> Iterator[dict[str, Any]]:
@@ -230,14 +234,16 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         for _ in range(2 * RUN):
             next(batches)
         rates: list[float] = []
+        cpu: list[float] = []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(rates) < 2:
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             for batch in itertools.islice(batches, RUN):
                 shape = tuple(batch["image"].shape)
             rates.append(RUN * BATCH / (time.perf_counter() - began))
+            cpu.append((time.process_time() - used) / (RUN * BATCH) * 1e3)
     assert sorted(shape) == sorted((BATCH, BANDS, CHIP, CHIP)), shape
-    return {"rates": rates, "peak": measure.peak_bytes()}
+    return {"rates": rates, "cpu": cpu, "peak": measure.peak_bytes()}
 
 
 if __name__ == "__main__":

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import rasterio
 import rasterio.warp
 
-from minenet.geo import align, grids, raster, windows
-from minenet.geo.windows import Window
-from minenet.types import IGNORE
+from minenet.geo import raster
 
 if TYPE_CHECKING:
     from minenet.data.prepared import Prepared
-    from minenet.data.scenes import Scene
-    from minenet.data.source import ChipSource
 
 CHIP = 256
 CRS = "EPSG:4326"
@@ -63,18 +58,19 @@ def make(
                 affine=rasterio.Affine(10, 0, place[0], 0, -10, place[1]),
             ) as write:
                 write(array, 0)
-    data = prepare.prepare(
-        folder / "data",
-        images=str(folder / "images"),
-        masks=str(folder / "masks"),
-        chip_size=CHIP,
-        split={"by": "random", "shares": (1 - 1 / (scenes + 1), 1 / (scenes + 1), 0)},
-    )
-    for name, options in stores.items():
-        url = folder / "stores" / name.replace(" ", "_")
-        store.fill(
-            store.create(url, data, **options), quarantine=folder / "quarantine.jsonl"
-        )
+    shares = (1 - 1 / (scenes + 1), 1 / (scenes + 1), 0)
+    options: dict[str, Any] = {
+        "images": str(folder / "images"),
+        "masks": str(folder / "masks"),
+        "chip_size": CHIP,
+        "split": {"by": "random", "shares": shares},
+    }
+    data = prepare.prepare(folder / "data", **options)
+    grid = {"crs": CRS, "pixel": pixel(data.scenes[0].images[0])}
+    prepare.prepare(folder / "aligned", grid=grid, **options)
+    for name, codec in stores.items():
+        filled = store.create(folder / "stores" / name.replace(" ", "_"), data, **codec)
+        store.fill(filled, quarantine=folder / "quarantine.jsonl")
     train = source.ChipSource(data, split="train")
     chips = [train[i] for i in range(len(train))]
     for name in ("image", "target"):
@@ -82,76 +78,22 @@ def make(
         np.save(
             folder / f"{name}.npy", np.stack([c[name] for c in chips]).astype(dtype)
         )
-    for scene in train_scenes(data):
-        grid = grid_of(scene.images[0])
-        ids = align.read(scene.label, grid, resampling="nearest")
-        with raster.create(
-            _label(folder, scene.name),
-            height=grid.height,
-            width=grid.width,
-            count=1,
-            dtype=np.uint8,
-            crs=grid.crs,
-            affine=grid.affine,
-            nodata=IGNORE,
-        ) as write:
-            write(np.nan_to_num(ids, nan=IGNORE).astype(np.uint8), 0)
 
 
-def train_scenes(data: Prepared) -> list[Scene]:
-    """Returns the scenes to train on."""
-    named = set(data.index[data.index.split == "train"].scene)
-    return [scene for scene in data.scenes if scene.name in named]
-
-
-def grid_of(path: str) -> grids.Grid:
-    """Returns the grid of degrees that a scene is brought to, of torchgeo's pixel."""
+def pixel(path: str) -> float:
+    """Returns the side in degrees that torchgeo gives to a raster's pixels."""
     info = raster.info(path)
     bounds = rasterio.transform.array_bounds(info.height, info.width, info.affine)
     affine, *_ = rasterio.warp.calculate_default_transform(
         info.crs, CRS, info.width, info.height, *bounds
     )
-    return grids.choose([info], crs=CRS, pixel=affine.a)
+    return affine.a
 
 
-class Aligned:
-    """Pixels of scenes on grids of degrees; their labels were brought there before."""
+def aligned(folder: Path, *, resampling: str) -> Prepared:
+    """Returns the scenes on grids of degrees, resampled in one way."""
+    from minenet.data import prepare
 
-    def __init__(self, folder: Path, scenes: Sequence[Scene], resampling: str):
-        self._resampling = resampling
-        self._images = [scene.images[0] for scene in scenes]
-        self._labels = [str(_label(folder, scene.name)) for scene in scenes]
-        self._grids = [grid_of(path) for path in self._images]
-
-    def read(self, scene: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Returns image `[H, W, C]` float32 with NaN and class ids `[H, W]`."""
-        from minenet.data import chips
-
-        path, grid = self._images[scene], self._grids[scene]
-        image = align.read(path, grid, window, resampling=self._resampling)
-        labels, valid = raster.read(self._labels[scene], window)
-        labels = np.where(valid, labels, np.uint8(IGNORE))[..., 0]
-        return image, chips.known(image, labels)
-
-
-def aligned(folder: Path, *, resampling: str) -> ChipSource:
-    """Returns the chips of the scenes on grids of degrees, as they are read there."""
-    from minenet.data import prepare, source
-
-    data = prepare.load(folder / "data")
-    scenes, parts = [], []
-    for scene in train_scenes(data):
-        grid = grid_of(scene.images[0])
-        scenes.append(dataclasses.replace(scene, height=grid.height, width=grid.width))
-        places = windows.grid(grid.height, grid.width, size=CHIP, stride=CHIP)
-        parts.append(pd.DataFrame(map(dataclasses.asdict, places)))
-        parts[-1]["scene"] = scene.name
-    index = pd.concat(parts, ignore_index=True)
-    index = index.assign(reach=CHIP // 2, split="train", share_0=0.5, share_1=0.5)
-    data = dataclasses.replace(data, scenes=tuple(scenes), index=index)
-    pixels = Aligned(folder, scenes, resampling)
-    return source.ChipSource(data, split="train", pixels=pixels)
-
-
-def _label(folder: Path, name: str) -> Path:
-    return folder / "aligned" / f"{name}.tif"
+    data = prepare.load(folder / "aligned")
+    stack = dataclasses.replace(data.stack, resampling=(resampling,))
+    return dataclasses.replace(data, stack=stack)

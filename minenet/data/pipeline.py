@@ -8,6 +8,7 @@ keeps its number, from which every later draw is made.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import grain
@@ -16,6 +17,9 @@ import numpy as np
 from minenet.data import memory, sampling
 from minenet.data.source import ChipSource, Place
 from minenet.types import Batch, InputError, Sample
+
+THREADS = 8
+"""Readers of one process; decoding runs in all of them at once."""
 
 ENDLESS = 1 << 50
 """Samples in a stream: more than any job reads, and exact as a float."""
@@ -163,7 +167,11 @@ def evaluation(
 
 
 def batches(
-    dataset: grain.MapDataset, start: int = 0, *, threads: int = 2, prefetch: int = 4
+    dataset: grain.MapDataset,
+    start: int = 0,
+    *,
+    threads: int | None = None,
+    prefetch: int = 4,
 ) -> Iterator[Batch]:
     """Yields `dataset[start], dataset[start + 1], …`, read ahead in threads.
 
@@ -172,10 +180,12 @@ def batches(
     Args:
         dataset: as `train` returns it.
         start: the step to begin with, after a resume.
-        threads: batches that are read at the same time.
-        prefetch: batches that wait; memory is this many batches.
+        threads: batches that are read at the same time; as many as there are cores, up
+            to `THREADS`, if None.
+        prefetch: batches that wait; memory is this many batches, or `threads` of them.
     """
     memory.keep()
+    threads = threads or min(THREADS, os.cpu_count() or 1)
     options = grain.ReadOptions(
         num_threads=threads, prefetch_buffer_size=max(threads, prefetch)
     )

@@ -1,7 +1,8 @@
 """Arrays of a store opened for this process: `array[at].read().result()`.
 
 TensorStore ends a forked process that uses it after its parent did, and nobody can know
-whether another library of the parent did. There zarr-python reads instead.
+whether another library of the parent did. There zarr-python reads instead. Chips in a
+folder that are not compressed need neither; see `mapped`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import functools
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minenet.data.store import location
+from minenet.data.store.layout import Layout
+from minenet.data.store.mapped import MappedArray
 
 CACHE_BYTES = 64 << 20
 """TensorStore's cache of a process: the places of chunks in shards, and some chunks."""
@@ -22,17 +26,33 @@ CACHE_BYTES = 64 << 20
 _threads_lost = False
 
 
+def chips(url: str, layout: Layout) -> dict[str, Any]:
+    """Returns the arrays of chips, opened in this process to be read.
+
+    Raises:
+        RuntimeError: as `opened`.
+    """
+    names = layout.arrays()
+    if layout.codec != "none" or "://" in url:
+        return opened(url, names)
+    return {
+        name: _Array(MappedArray(Path(url, name), metadata))
+        for name, metadata in names.items()
+    }
+
+
 def opened(url: str, names: Iterable[str]) -> dict[str, Any]:
-    """Returns the arrays of the names, opened in this process.
+    """Returns the arrays of the names, opened in this process to be read.
 
     Raises:
         RuntimeError: a forked process whose parent had TensorStore, without zarr-python
             or for a bucket.
     """
-    return (_by_zarr if _threads_lost else _by_tensorstore)(url, names)
+    return (_by_zarr if _threads_lost else writable)(url, names)
 
 
-def _by_tensorstore(url: str, names: Iterable[str]) -> dict[str, Any]:
+def writable(url: str, names: Iterable[str]) -> dict[str, Any]:
+    """Returns TensorStore's arrays of the names."""
     import tensorstore
 
     waiting = {
@@ -75,7 +95,7 @@ def _by_zarr(url: str, names: Iterable[str]) -> dict[str, Any]:
 
 
 class _Array:
-    """A zarr-python array that is read as TensorStore's are."""
+    """An array as numpy indexes it, read as TensorStore's are."""
 
     def __init__(self, array: Any):
         self._array = array

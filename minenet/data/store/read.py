@@ -34,7 +34,7 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str]):
         self.url = location.absolute(url)
-        self._arrays: dict[int, dict[str, Any]] = {}
+        self._arrays: dict[tuple[int, bool], dict[str, Any]] = {}
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -132,8 +132,9 @@ class Store:
         # The image, whose presence is the sign, in a step of its own after the rest.
         values["image"] = values.pop("image")
         try:
+            written = self._opened(writable=True)
             for name, value in values.items():
-                array = self._opened()[name]
+                array = written[name]
                 with tensorstore.Transaction() as whole:
                     rows = array.with_transaction(whole)[self.layout.rows(shard)]
                     rows.write(value).result()
@@ -149,13 +150,16 @@ class Store:
             None if valid is None else valid[at].read(),
         )
 
-    def _opened(self) -> dict[str, Any]:
+    def _opened(self, *, writable: bool = False) -> dict[str, Any]:
         # By process: what a parent opened stays untouched in a forked child.
-        process = os.getpid()
-        if process not in self._arrays:
-            names = self.layout.arrays()
-            self._arrays[process] = arrays.opened(self.url, names)
-        return self._arrays[process]
+        key = os.getpid(), writable
+        if key not in self._arrays:
+            if writable:
+                found = arrays.writable(self.url, self.layout.arrays())
+            else:
+                found = arrays.chips(self.url, self.layout)
+            self._arrays[key] = found
+        return self._arrays[key]
 
 
 def _received(fetched) -> tuple[np.ndarray, np.ndarray]:
