@@ -31,7 +31,7 @@ def test_values_are_those_of_gdal(image, crs, factor, method):
     pixel = 10 * factor * (1 / 111_000 if crs == "EPSG:4326" else 1)
     grid = grids.choose([info], crs=crs, pixel=pixel)
     found = align.read(image, grid, resampling=method)
-    scale = align._source_pixels(info, grid)
+    scale = align.source_pixels(info, grid)
     assert None not in [gather.stretch(method, each) for each in scale]
     source = np.ascontiguousarray(np.moveaxis(raster.read_float(image), -1, 0))
     expected = np.full((3, grid.height, grid.width), np.nan, np.float32)
