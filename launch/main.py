@@ -45,7 +45,8 @@ _SCENE = flags.DEFINE_multi_string(
     "scene",
     [],
     "predict: a raster to map; give it several times for several scenes, "
-    "and A.tif,B.tif for one scene whose bands lie in several files.",
+    "A.tif,B.tif for one scene whose bands lie in several files, and A.tif, without "
+    "the second where that is missing.",
 )
 _OUT = flags.DEFINE_string(
     "out",
