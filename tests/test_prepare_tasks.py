@@ -180,6 +180,7 @@ def results(workdir):
     return {name: value for name, value in found.items() if name != "quarantine.jsonl"}
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_goes_on_and_makes_the_same_store(tmp_path):
     folder = tmp_path / "many"
     collection(folder, scenes=70, polygons=200, side=64)
