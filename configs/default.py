@@ -245,10 +245,10 @@ def get_config(names: str = "unet,bce_dice") -> ConfigDict:
     config.predict.min_area_m2 = 2000.0
     config.predict.simplify_m = 0.0
 
-    # --mode=export --format=…: what the format asks for beside the maps.
-    config.export = ConfigDict()
-    config.export.maps = config_dict.placeholder(str)  # None: the run's predictions
-    config.export.images = config_dict.placeholder(str)  # tfrecord: what was mapped
-    config.export.sizes = config_dict.placeholder(str)  # dstl: table of grid sizes
-    config.export.order = config_dict.placeholder(str)  # runs: "rows", "columns"
+    # --mode=convert --format=…: what the format asks for beside the maps.
+    config.convert = ConfigDict()
+    config.convert.maps = config_dict.placeholder(str)  # None: the run's predictions
+    config.convert.images = config_dict.placeholder(str)  # tfrecord: what was mapped
+    config.convert.sizes = config_dict.placeholder(str)  # dstl: table of grid sizes
+    config.convert.order = config_dict.placeholder(str)  # runs: "rows", "columns"
     return config.lock()

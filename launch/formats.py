@@ -46,10 +46,10 @@ def converted(workdir: Path, data: Settings, *, strict: bool = False) -> Setting
 def export(
     workdir: Path, settings: Settings, *, form: str | None, out: str | None, **_: Any
 ) -> None:
-    """Writes the run's maps, or those of `config.export.maps`, in a format."""
+    """Writes the run's maps, or those of `config.convert.maps`, in a format."""
     if out is None:
-        raise InputError("--out: missing; name the file or folder to export to")
-    options = dict(settings["export"])
+        raise InputError("--out: missing; name the file or folder to write")
+    options = dict(settings["convert"])
     folder = options.pop("maps") or workdir / "predictions"
     count = maps.export(form, folder, Path(out).absolute(), **options)
     print(f"{count} maps of {folder} as {form} in {out}")

@@ -13,19 +13,18 @@ import jax
 from absl import logging
 from jax.experimental import multihost_utils
 
-from launch import arguments, formats, tables, work
+from launch import arguments, formats, panels, tables, work
 from launch import settings as settings_
 from minenet import losses, models
 from minenet.assess import data_figures, errors, figures
 from minenet.assess import evaluate as evaluate_
-from minenet.data import chips, pipeline, prepared, store, synthetic, tasks
+from minenet.data import pipeline, prepared, store, synthetic, tasks
 from minenet.data import prepare as prepare_
-from minenet.geo import bands, raster
+from minenet.geo import raster
 from minenet.infer import bundle as bundle_
-from minenet.infer import predict as predict_
 from minenet.infer import scene as scene_
 from minenet.train import heads, loop, report, sharding
-from minenet.types import InputError
+from minenet.types import InputError, UnreadableError
 
 Settings = dict[str, Any]
 
@@ -91,7 +90,12 @@ def prepare(
         progress.close()
         drawn_once = workdir / "figures" / "splits.png"  # the last of them
         if not drawn_once.exists():
-            data_figures.write(drawn_once.parent, ready)
+            try:
+                data_figures.write(drawn_once.parent, ready)
+            except UnreadableError as error:
+                if strict:
+                    raise
+                logging.warning("no figures of the data: %s", error)
         tables.splits(ready)
         tables.warnings(ready)
 
@@ -211,7 +215,7 @@ def evaluate(workdir: Path, settings: Settings, **_: Any) -> None:
             classes=bundle.classes,
             threshold=bundle.threshold,
         )
-        _panels(workdir, settings, bundle, predictor, result)
+        panels.draw(workdir, settings, bundle, predictor, result)
         if settings["predict"]["errors"]:
             found = errors.of_windows(
                 bundle, predictor, ready, **arguments.tiling(settings)
@@ -265,13 +269,9 @@ def predict(
     _once(work)
 
 
-def export(workdir: Path, settings: Settings, **options: Any) -> None:
+def convert(workdir: Path, settings: Settings, **options: Any) -> None:
     """Writes maps in a format of others."""
     _once(functools.partial(formats.export, workdir, settings, **options))
-
-
-PANELS, PANEL_PIXELS = 8, 4_000_000
-"""Figures of single scenes: few enough to be looked at, of scenes that fit a page."""
 
 
 def _images(scene: str) -> list[str]:
@@ -283,44 +283,3 @@ def _test_scenes(workdir: Path) -> list[list[str]]:
     ready = prepared.load(workdir / "data")
     tested = set(ready.index["scene"][ready.index["split"] == "test"])
     return [list(scene.images) for scene in ready.scenes if scene.name in tested]
-
-
-def _panels(
-    workdir: Path,
-    settings: Settings,
-    bundle: bundle_.Bundle,
-    predictor: predict_.Predict,
-    result: dict[str, Any],
-) -> None:
-    """Draws a few test scenes, those with most to find first."""
-    ready = prepared.load(workdir / "data")
-    found = {scene.name: scene for scene in ready.scenes}
-    target = bundle.classes[-1]
-    names = sorted(
-        result["scenes"], key=lambda name: -result["scenes"][name][target]["positives"]
-    )
-    small = [n for n in names if found[n].height * found[n].width <= PANEL_PIXELS]
-    for name in small[:PANELS]:
-        opened = scene_.open_scene(bundle, found[name].images)
-        probability = scene_.whole(
-            predictor,
-            opened,
-            num_classes=bundle.num_classes,
-            **arguments.tiling(settings),
-        )
-        iou = result["scenes"][name][target]["iou"]
-        score = "nothing to find" if iou is None else f"{target} IoU {iou:.3f}"
-        figures.panel(
-            workdir / "figures" / f"{name}.png",
-            bands.read(
-                opened.images,
-                opened.stack,
-                None,
-                grid=opened.grid if opened.aligned else None,
-            ),
-            truth=chips.read_labels(found[name], opened.extent),
-            probability=probability[..., bundle.task == "exclusive" :].max(axis=-1),
-            ids=scene_.classify(probability, threshold=bundle.threshold),
-            bands=bundle.contract.names,
-            title=f"{name}, {score}",
-        )

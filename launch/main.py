@@ -10,9 +10,9 @@ command goes on where it stopped. On several hosts give it to each of them.
   --mode=evaluate  score the bundle on the test split: evaluation.json and figures/
   --mode=predict   map scenes: probability and class GeoTIFFs and polygons
   --mode=run       all of these, one after the other
-  --mode=export    maps in the format of others: coco, dstl, npy, runs, tfrecord
+  --mode=convert   maps in the format of others: coco, dstl, npy, runs, tfrecord
 
-evaluate, predict and export need only --workdir. Any key of the configuration can be
+evaluate, predict and convert need only --workdir. Any key of the configuration can be
 set here: --config.train.steps=500, --config.predict.overlap=0.5. configs/default.py
 lists them all; without --config the run's own configuration holds.
 """
@@ -32,8 +32,8 @@ from launch import settings as settings_
 from launch import stored
 from minenet.types import InputError
 
-MODES = ("run", "prepare", "train", "evaluate", "predict", "export")
-FREE = ("predict", "export")
+MODES = ("run", "prepare", "train", "evaluate", "predict", "convert")
+FREE = ("predict", "convert")
 """Sections that may differ from what a run was trained with."""
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -45,14 +45,17 @@ _SCENE = flags.DEFINE_multi_string(
     "scene",
     [],
     "predict: a raster to map; give it several times for several scenes, "
-    "and A.tif,B.tif for one scene whose bands lie in several files.",
+    "A.tif,B.tif for one scene whose bands lie in several files, and A.tif, without "
+    "the second where that is missing.",
 )
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "predict: the folder of maps. Default: in workdir. export: the file or folder.",
+    "predict: the folder of maps. Default: in workdir. convert: the file or folder.",
 )
-_FORMAT = flags.DEFINE_string("format", None, "export: coco, dstl, npy, runs, tfrecord")
+_FORMAT = flags.DEFINE_string(
+    "format", None, "convert: coco, dstl, npy, runs, tfrecord"
+)
 _STRICT = flags.DEFINE_bool(
     "strict", False, "End at the first file that cannot be read, in place of noting it."
 )

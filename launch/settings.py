@@ -76,7 +76,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         ("sampling", "hard"),
         ("store", "path"),
         ("start", "weights", "streams"),
-        ("export", "maps", "images", "sizes"),
+        ("convert", "maps", "images", "sizes"),
     ):
         named = settings[section]
         found = {key: _absolute(named[key], root) for key in keys}

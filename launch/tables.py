@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from minenet.data import label_report
+from minenet.data.label import label_report
 from minenet.data.prepared import Prepared
 from minenet.files import read_json as json_
 

@@ -118,6 +118,16 @@ def test_a_picture_that_was_cut_is_refused_wherever_it_is_read(tmp_path, suffix)
             raster.read(path)
 
 
+def test_a_picture_of_fewer_pixels_than_it_claims_never_shows_the_memory(tmp_path):
+    (tmp_path / "a.png").write_bytes(tiles.bomb_png(8))
+    for i in range(50):
+        np.full(1 + 7 * i, 1, np.uint8)  # what is freed, and may be found again
+        with pytest.raises(UnreadableError, match=r"a\.png: cannot be read"):
+            raster.read(tmp_path / "a.png")
+        with pytest.raises(UnreadableError, match="it: cannot be read"):
+            pictures.decode(tiles.bomb_png(8), name="it")
+
+
 def test_what_gdal_fails_at_late_is_a_file_that_cannot_be_read(tmp_path):
     path = tiles.save(tmp_path / "a.tif", tiles.picture())
     with pytest.raises(UnreadableError, match=r"a\.tif: cannot be read \(no\); the"):

@@ -17,7 +17,8 @@ from minenet.assess import (
     split_map,
     thumbnails,
 )
-from minenet.data import chips, objects
+from minenet.data import chips
+from minenet.data.label import objects
 from minenet.data.prepare import prepare
 from minenet.data.scenes import Scene
 from minenet.geo import preview, raster
@@ -48,19 +49,18 @@ def exclusive(folder):
 
 
 def multilabel(folder):
-    """What overlapping classes look like in an index: shares beyond 1 in all."""
-    ready = exclusive(folder)
-    names = ("background", "mine", "pond")
-    classes = [
-        each | {"name": name}
-        for each, name in zip(ready.statistics["classes"], names, strict=True)
-    ]
-    return dataclasses.replace(
-        ready,
+    made = tiles.folder(folder, count=6, size=48)
+    for i in range(6):
+        mask = raster.read(folder / f"mask/mask_{i}.tif")[0]
+        place = {"transform": tiles.at(x_m=10_000 * i)}
+        both = np.dstack([mask, np.roll(mask, 6, axis=0)])
+        tiles.save(folder / f"mask/mask_{i}.tif", both, **place)
+    return prepare(
+        folder / "data",
         task="multilabel",
-        classes=names[1:],
-        index=ready.index.assign(share_1=ready.index.valid, share_2=ready.index.valid),
-        statistics=ready.statistics | {"classes": classes},
+        classes=("mine", "pond"),
+        chip_size=16,
+        **made,
     )
 
 

@@ -102,7 +102,14 @@ def trained(path, workdir):
     )
 
 
-@pytest.mark.parametrize("name", MAPPED)
+# Each compiles a network: the default suite has one, the slow one all of them.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if i else [])
+        for i, name in enumerate(MAPPED)
+    ],
+)
 def test_each_file_is_mapped_where_it_lies(real_data, tmp_path, name, caplog):
     path = real_data / "edge_rasters" / name
     bundle = trained(path, tmp_path / "run")

@@ -103,7 +103,34 @@ def test_of_exclusive_classes_it_is_what_the_true_one_lacks(tmp_path):
     )
 
 
-def test_of_overlapping_classes_it_is_the_mean():
+def test_of_overlapping_classes_it_is_their_mean(tmp_path):
+    made = tiles.folder(tmp_path, count=6, size=48)
+    for i in range(6):
+        mask = raster.read(tmp_path / f"mask/mask_{i}.tif")[0]
+        both = np.dstack([mask, np.roll(mask, 6, axis=0)])
+        both[:, :5, 0] = 255
+        place = {"transform": tiles.at(x_m=10_000 * i), "nodata": 255}
+        tiles.save(tmp_path / f"mask/mask_{i}.tif", both, **place)
+    classes = ("mine", "pond")
+    ready = prepare(
+        tmp_path / "data", task="multilabel", classes=classes, chip_size=16, **made
+    )
+    bundle = bundles.bundle(classes=classes, task="multilabel", threshold=(0.5, 0.5))
+    table = found(ready, bundle)
+    run = predict.predictor(bundle, batch_size=8)
+    index = ready.index[ready.index.split == "train"]
+    for item, rows in chips.by_scene(ready.scenes, index):
+        opened = mosaic.open_scene(bundle, item.images)
+        map_ = mosaic.whole(run, opened, num_classes=2, **TILING)
+        labels = chips.read_labels(item, opened.extent)
+        for row in rows.itertuples():
+            part = np.s_[row.row : row.row + 16, row.col : row.col + 16]
+            counts = (labels[part] != 255).all(-1)
+            error = np.abs(map_[part] - labels[part])[counts].mean()
+            assert table.error[row.Index] == pytest.approx(error, abs=1e-6)
+
+
+def test_pixels_are_wrong_by_what_they_lack():
     p, t = np.array([[[0.75, 0.5], [np.nan, np.nan]]]), np.array([[[1.0, 0], [1, 1]]])
     assert errors.of_pixels(p, t, task="multilabel").tolist() == [[0.375, 0]]
     right = errors.of_pixels(t, t, task="exclusive")

@@ -312,7 +312,7 @@ def test_what_a_format_does_not_hold(tmp_path):
 
 def test_masks_of_several_values_are_not_overlapping_classes(tmp_path):
     path = tiles.save(tmp_path / "m.tif", np.uint8([[0, 1, 2]]))
-    with pytest.raises(InputError, match=r"m\.tif: values 0, 1, 2; a band"):
+    with pytest.raises(InputError, match=r"m\.tif: values 1, 2 without a class"):
         masks.read_overlapping(path)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import shapely
 
-from minenet.data import classes, labels
-from minenet.data import outlines as drawn
+from minenet.data.label import classes, labels
+from minenet.data.label import outlines as drawn
 from minenet.data.scenes import Scene
 from minenet.geo import raster
 from minenet.geo.windows import Window

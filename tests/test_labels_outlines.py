@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from minenet import losses
-from minenet.data import classes, label_report, labels, outlines
+from minenet.data.label import classes, label_report, labels, outlines
 from minenet.data.scenes import Scene
 from minenet.geo import outlines as bands
 from minenet.geo import raster, repair, vector

@@ -145,7 +145,7 @@ def test_maps_go_out_by_the_options_of_their_format(tmp_path, capsys):
         formats.export(tmp_path / "run", settings, form="runs", out=None)
     with pytest.raises(InputError, match="order: missing; the format runs needs it"):
         formats.export(tmp_path / "run", settings, form="runs", out=str(out))
-    settings["export"]["order"] = "rows"
+    settings["convert"]["order"] = "rows"
     formats.export(tmp_path / "run", settings, form="runs", out=str(out))
     assert out.read_text().startswith("ImageId,EncodedPixels\na,")
     assert "1 maps of" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from minenet.data import division, leakage, variogram
+from minenet.data.split import division, leakage, variogram
 from minenet.geo import raster
 from tests.test_splits import STRIDE, world
 

@@ -1,5 +1,6 @@
 """Classes that may overlap, from outlines to a map, counted by hand on the way."""
 
+import dataclasses
 import functools
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,11 +10,15 @@ import pytest
 import shapely
 
 from minenet.assess import evaluate
-from minenet.data import chips, label_report, objects, pipeline, prepare, store
-from minenet.data import classes as classes_
-from minenet.data.source import ChipSource
+from minenet.data import chips, pipeline, prepare, store
+from minenet.data.label import classes as classes_
+from minenet.data.label import label_report, objects, targets
+from minenet.data.quarantine import Quarantine
+from minenet.data.source import ChipSource, Rasters
 from minenet.geo import raster, vector
+from minenet.geo.windows import Window
 from minenet.infer import predict, scene
+from minenet.types import InputError
 from tests import bundles, tiles
 
 CLASSES = ("pit", "pond")
@@ -188,6 +193,27 @@ def test_masks_with_a_band_for_each_class_say_the_same_as_outlines(folder, ready
         for found in (one, other):
             labels = chips.read_labels(found, None)
             np.testing.assert_array_equal(labels, drawn(int(found.name[-1])))
+
+
+def test_layers_of_outlines_overlap_as_one_layer_does(folder, ready):
+    frame = geopandas.read_file(folder / "outlines.gpkg")
+    paths = [folder / f"{name}.gpkg" for name in CLASSES]
+    for path, name in zip(paths, CLASSES, strict=True):
+        frame[frame.kind == name].to_file(path)
+    layered = made(folder, "layered", polygons=paths, attribute="kind")
+    assert layered.index.equals(ready.index)
+    with pytest.raises(InputError, match="must say which of pit, pond a polygon is"):
+        made(folder, "nameless", polygons=paths)
+
+
+def test_a_window_that_cannot_be_read_counts_for_nothing(ready, tmp_path):
+    gone = dataclasses.replace(ready.scenes[0], images=(str(tmp_path / "gone.tif"),))
+    lost = dataclasses.replace(ready, scenes=(gone, *ready.scenes[1:]))
+    quarantine = Quarantine(tmp_path / "quarantine.jsonl", strict=False)
+    rasters = Rasters(lost, quarantine=quarantine)
+    image, labels = rasters.read(0, Window(0, 0, CHIP, CHIP))
+    assert np.isnan(image).all() and labels.shape == (CHIP, CHIP, 2)
+    assert not targets.counted(labels).any() and len(quarantine.settle()) == 1
 
 
 def test_windows_can_be_centred_on_any_class(ready):

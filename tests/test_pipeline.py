@@ -3,7 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from minenet.data import pipeline, prepare, targets
+from minenet.data import pipeline, prepare
+from minenet.data.label import targets
 from minenet.data.source import ChipSource, Place
 from minenet.types import IGNORE, InputError
 from tests import tiles

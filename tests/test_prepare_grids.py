@@ -1,5 +1,7 @@
 """Sensors, dates and masks on grids of their own, prepared as one stack."""
 
+from pathlib import Path
+
 import geopandas
 import numpy as np
 import pandas as pd
@@ -8,12 +10,13 @@ import shapely
 
 from minenet.data import chips, prepare
 from minenet.data.source import ChipSource
-from minenet.data.store import StoreSource, create, fill
+from minenet.data.store import Store, StoreSource, create, fill
 from minenet.geo import align, raster
 from minenet.geo.windows import Window
 from minenet.infer import bundle, mosaic
 from minenet.types import InputError
 from tests import tiles
+from tests.test_launcher import launch
 
 OPTIONS = {"chip_size": 32, "stride": 32}
 OPTICAL = ["B02", "B03", "B04", "B08"]
@@ -47,7 +50,9 @@ def two_sensors(tmp_path):
             tiles.save(tmp_path / "s1" / f"place_{i}.tif", decibel, transform=at)
         shapes += [shapely.box(*(place @ (10, 50)), *(place @ (40, 20)))]
     frame = geopandas.GeoDataFrame(
-        {"year": [2019, 2020, 2021, 2019]}, geometry=shapes, crs=tiles.UTM
+        {"year": [2019, 2020, 2021, 2019], "kind": ["pit", "pond", "pit", "pit"]},
+        geometry=shapes,
+        crs=tiles.UTM,
     )
     frame.to_file(tmp_path / "mines.gpkg")
     return {
@@ -97,6 +102,48 @@ def test_sensors_on_grids_of_their_own_become_one_stack(two_sensors, tmp_path):
 class _Contract:
     def __init__(self, contract):
         self.contract = contract
+
+
+@pytest.mark.slow
+def test_sensors_on_grids_of_their_own_from_rasters_to_maps(two_sensors, tmp_path):
+    options = {
+        "data.images": tuple(two_sensors["images"]),
+        "data.polygons": two_sensors["polygons"],
+        "data.attribute": "kind",
+        "data.task": "multilabel",
+        "data.classes": ("pit", "pond"),
+        "data.grid.like": 0,
+        "data.resampling": ("cubic", "bilinear"),
+        "data.sensor": ("sentinel2_l2a", "sentinel1_db"),
+        "data.bands": ("s2_red", "s2_nir", "s1_vv"),
+        "data.missing": True,
+        "data.scaled": True,
+        "data.split.folds": 4,
+        "data.chip_size": 32,
+        "store.path": tmp_path / "chips",
+        "train.steps": 3,
+        "train.batch_size": 2,
+        "predict.window": 32,
+    }
+    done = launch(
+        "--mode=run",
+        "--config=configs/default.py",
+        f"--workdir={tmp_path / 'run'}",
+        *(f"--config.{key}={value}" for key, value in options.items()),
+    )
+    assert done.returncode == 0, done.stderr
+    assert Store(tmp_path / "chips").pending() == []
+    folders = [Path(folder) for folder in two_sensors["images"]]
+    first, lonely = (f"place_{i}.tif" for i in (1, 3))
+    both, alone = ",".join(str(f / first) for f in folders), f"{folders[0] / lonely},"
+    where = (f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'maps'}")
+    done = launch("--mode=predict", *where, f"--scene={both}", f"--scene={alone}")
+    assert done.returncode == 0, done.stderr
+    for name in ("place_1", "place_3"):
+        info = raster.info(tmp_path / f"maps/{name}_probability.tif")
+        assert info.bands == ("pit", "pond")
+        assert (info.height, info.width, info.crs) == (64, 64, tiles.UTM)
+        assert np.isfinite(raster.read_float(info.path)[20:, 20:]).all()
 
 
 def test_a_store_holds_what_is_aligned(two_sensors, tmp_path):

@@ -180,6 +180,7 @@ def results(workdir):
     return {name: value for name, value in found.items() if name != "quarantine.jsonl"}
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_goes_on_and_makes_the_same_store(tmp_path):
     folder = tmp_path / "many"
     collection(folder, scenes=70, polygons=200, side=64)
@@ -227,7 +228,7 @@ def test_a_thousand_scenes_here_and_on_a_cluster_that_loses_workers(tmp_path):
 
     workdir = tmp_path / "cluster"
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
     ) as cluster:
         process = launch(folder, workdir, f"--cluster={cluster.scheduler_address}")
         for count in (100, 400):

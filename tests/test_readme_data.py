@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import shapely
 
-from minenet.data import chips, classes, prepared
+from minenet.data import chips, prepared
 from minenet.data.formats import (
     LabelledImage,
     coco_writer,
@@ -21,6 +21,7 @@ from minenet.data.formats import (
     dstl_wkt,
     folder,
 )
+from minenet.data.label import classes
 from minenet.geo import raster
 from minenet.types import InputError
 from tests import tiles

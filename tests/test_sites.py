@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minenet.data import clusters, lookup, sites
+from minenet.data.tiles import clusters, lookup, sites
 from minenet.geo import vector, world
 from minenet.types import InputError
 

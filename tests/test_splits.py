@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from minenet.data import division, footprints, splits
 from minenet.data.scenes import Scene
+from minenet.data.split import division, footprints, splits
 from minenet.geo import raster, windows
 from minenet.geo.raster import RasterInfo
 from minenet.types import InputError

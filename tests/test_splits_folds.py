@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minenet.data import distances, division, footprints, splits
+from minenet.data.split import distances, division, footprints, splits
 from minenet.types import InputError
 from tests import tiles
 from tests.test_splits import SIZE, STRIDE, world

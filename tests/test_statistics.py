@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from minenet.data import chips, objects, statistics
+from minenet.data import chips, statistics
+from minenet.data.label import objects
 from minenet.data.scenes import Scene
 from minenet.data.statistics import Moments
 from minenet.geo import bands, raster

@@ -27,6 +27,7 @@ from minenet.data.source import ChipSource, Rasters
 from minenet.data.store import layout as layout_
 from minenet.data.store import location
 from minenet.data.store.layout import Layout
+from minenet.geo import raster
 from minenet.geo.windows import Window
 from minenet.types import InputError
 from tests import tiles
@@ -384,6 +385,23 @@ def test_a_store_goes_on_only_with_what_it_was_made_of(tmp_path, prepared):
     (tmp_path / "other/zarr.json").write_text(json.dumps({"attributes": {}}))
     with pytest.raises(InputError, match="holds another Zarr group"):
         store.create(tmp_path / "other", prepared)
+
+
+def test_gdal_reads_what_is_exported(tmp_path, whole, prepared):
+    wanted = [0, 3, 20]
+    paths = store.export(whole, tmp_path, wanted)
+    assert len(paths) == 3 and len(store.export(whole, tmp_path)) == len(whole.index)
+    for path, chip in zip(paths, wanted, strict=True):
+        row = whole.index.iloc[chip]
+        window = Window(row.row, row.col, SIZE, SIZE)
+        image, target = whole.read(row.scene, window)
+        np.testing.assert_array_equal(raster.read_float(path), image)
+        label = path.parent.parent / "target" / path.name
+        np.testing.assert_array_equal(raster.read(label)[0][..., 0], target)
+        # In its place: what the scene has there, where the chip lies within it.
+        scene, info = prepared.scenes[row.scene], raster.info(path)
+        moved = ~scene.grid.affine @ info.affine
+        assert (moved.c, moved.f) == (row.col, row.row) and info.crs == tiles.UTM
 
 
 def test_a_corrupt_raster_costs_its_chips_and_is_named(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minenet import files
-from minenet.data import lookup, tiling
+from minenet.data.tiles import lookup, tiling
 from minenet.geo import vector, world
 from minenet.types import InputError
 

@@ -10,15 +10,12 @@ import numpy as np
 import pandas as pd
 
 from minenet import files, metrics
-from minenet.data import chips, targets
+from minenet.assess import judged
+from minenet.data import chips
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
-from minenet.geo import windows
-from minenet.geo.windows import Window
-from minenet.infer import mosaic
 from minenet.infer.bundle import Bundle
 from minenet.infer.predict import Predict
-from minenet.types import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +51,7 @@ def count(
     Raises:
         InputError: The split has no window.
     """
-    index = prepared.index[prepared.index["split"] == split]
-    if index.empty:
-        raise InputError(
-            f"{prepared.out}: no window of split {split!r}; give it a share by "
-            "config.data.split, in another --workdir"
-        )
+    index = judged.index(prepared, split)
     found = {
         scene.name: _count_scene(bundle, predict, scene, rows, tiling)
         for scene, rows in chips.by_scene(prepared.scenes, index)
@@ -141,19 +133,11 @@ def _count_scene(
     rows: pd.DataFrame,
     tiling: dict[str, Any],
 ) -> Counts:
-    own = np.zeros((scene.height, scene.width), bool)
-    for row in rows.itertuples():
-        own[windows.clip(chips.window(row), scene.height, scene.width).slices] = True
     total = np.zeros((bundle.num_classes, 2, metrics.BINS), np.int64)
     matrix = np.zeros((bundle.num_classes,) * 2, np.int64)
-    opened = mosaic.open_scene(bundle, scene.images)
-    for row, probability in mosaic.strips(
-        predict, opened, num_classes=bundle.num_classes, wanted=own, **tiling
-    ):
-        labels = chips.read_labels(scene, Window(row, 0, *probability.shape[:2]))
-        weight = targets.counted(labels) & ~np.isnan(probability[..., 0])
-        target = targets.target(labels, task=bundle.task, classes=bundle.num_classes)
-        total += metrics.histogram(probability, target, weight)
+    for strip in judged.strips(bundle, predict, scene, rows, **tiling):
+        seen = strip.probability, strip.target, strip.weight
+        total += metrics.histogram(*seen)
         if bundle.task == "exclusive":
-            matrix += metrics.confusion(probability, target, weight)
+            matrix += metrics.confusion(*seen)
     return Counts(total, matrix if bundle.task == "exclusive" else None)

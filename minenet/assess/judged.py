@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from minenet.data import chips, targets
+from minenet.data import chips
+from minenet.data.label import targets
 from minenet.data.prepared import Prepared
 from minenet.data.scenes import Scene
 from minenet.geo import windows

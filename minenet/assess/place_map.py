@@ -12,7 +12,7 @@ import shapely
 
 from minenet.assess import plotting
 from minenet.assess.plotting import SPLITS
-from minenet.data import footprints
+from minenet.data.split import footprints
 from minenet.geo.grids import Grid
 
 ON_MAP = 20_000

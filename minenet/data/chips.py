@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from minenet.data import targets
+from minenet.data.label import targets
 from minenet.data.scenes import Scene
 from minenet.geo import bands, raster, windows
 from minenet.geo.windows import Window

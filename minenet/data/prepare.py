@@ -17,25 +17,15 @@ from typing import Any
 import pandas as pd
 
 from minenet import files
-from minenet.data import (
-    chips,
-    division,
-    imagery,
-    label_report,
-    labels,
-    leakage,
-    parts,
-    prepared,
-    statistics,
-    survey,
-    tasks,
-)
-from minenet.data import classes as classes_
+from minenet.data import chips, imagery, parts, prepared, statistics, survey, tasks
 from minenet.data import sampling as sampling_
 from minenet.data import scenes as scenes_
+from minenet.data.label import classes as classes_
+from minenet.data.label import label_report, labels
 from minenet.data.prepared import Prepared, load
 from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Paths
+from minenet.data.split import division, leakage
 from minenet.data.survey import Drawn, Survey, Surveyed
 from minenet.types import InputError, Task, UnreadableError
 

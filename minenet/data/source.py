@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from minenet.data import chips, targets
+from minenet.data import chips
+from minenet.data.label import targets
 from minenet.data.quarantine import Quarantine
 from minenet.geo import bands
 from minenet.geo.windows import Window

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from minenet import files
-from minenet.data import chips, objects
+from minenet.data import chips
+from minenet.data.label import objects
 from minenet.data.parts import Keep
 from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Scene

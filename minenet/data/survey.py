@@ -13,8 +13,9 @@ import geopandas
 import pandas as pd
 
 from minenet import files
-from minenet.data import chips, classes, label_report, labels, outlines
-from minenet.data.classes import Rule
+from minenet.data import chips
+from minenet.data.label import classes, label_report, labels, outlines
+from minenet.data.label.classes import Rule
 from minenet.data.parts import Keep
 from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Paths, Scene

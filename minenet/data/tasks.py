@@ -161,7 +161,7 @@ def executors(
         if cluster == "local":
             count = workers or os.cpu_count()
             client = distributed.Client(
-                n_workers=count, threads_per_worker=1, dashboard_address=None
+                n_workers=count, threads_per_worker=1, dashboard_address=":0"
             )
         else:
             client = distributed.Client(cluster, timeout="30s")

@@ -57,6 +57,8 @@ def environment() -> rasterio.Env:
         GDAL_CACHEMAX=CACHE_BYTES,
         # Else a JPEG that ends early is filled up with grey.
         GDAL_ERROR_ON_LIBJPEG_WARNING=True,
+        # Else of a PNG with too few pixels the rest is what the memory held.
+        GDAL_PNG_WHOLE_IMAGE_OPTIM=False,
     )
 
 

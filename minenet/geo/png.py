@@ -1,7 +1,7 @@
 """Whether a PNG file is whole, by its own checksums.
 
 GDAL reads a PNG that was cut short without a word, and the pixels that are missing, or
-all of them, come out as zeros or as what the memory held.
+all of them, come out as zeros.
 """
 
 from __future__ import annotations

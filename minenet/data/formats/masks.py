@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from minenet.data import labels
 from minenet.data.formats import pictures
 from minenet.data.formats.labelled import LabelledImage
+from minenet.data.label import labels
 from minenet.geo import raster
 from minenet.geo.windows import Window
 from minenet.types import IGNORE, InputError
@@ -32,19 +32,19 @@ def read(path: str | os.PathLike[str], values: Values = None) -> np.ndarray:
 
 
 def read_overlapping(path: str | os.PathLike[str]) -> np.ndarray:
-    """Returns `[H, W, K]` uint8 of 0 and 1 of a raster with a band for each class.
+    """Returns `[H, W, K]` uint8 of a raster with a band for each class.
+
+    0 and 1, the one value other than 0 and 255; 255 in all bands where one has it.
 
     Raises:
-        InputError: unreadable; a value that is neither 0 nor one other.
+        InputError: unreadable; a value that is neither 0 nor 255 nor one other.
     """
-    _, image, _ = pictures.read(path)
-    found = np.unique(image)
-    if not np.isfinite(found).all() or len(found[found != 0]) > 1:
-        raise InputError(
-            f"{os.fspath(path)}: values {', '.join(f'{v:g}' for v in found[:8])}; a "
-            "band of an overlapping class has 0 and one other value"
-        )
-    return (image != 0).astype(np.uint8)
+    info = pictures.measured(path)
+    window = Window(0, 0, info.height, info.width)
+    bands = labels.from_mask(
+        os.fspath(path), {0: 0, IGNORE: IGNORE}, channels=info.bands
+    )
+    return bands(window)
 
 
 def write(

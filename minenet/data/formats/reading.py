@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from minenet.data import classes as classes_
 from minenet.data.formats import coco, deforestation, dstl, dstl_wkt, npy, runs
 from minenet.data.formats import options as options_
 from minenet.data.formats import palette as palette_
 from minenet.data.formats.labelled import LabelledImage, OnError
+from minenet.data.label import classes as classes_
 from minenet.data.scenes import Paths
 from minenet.types import IGNORE, InputError, Task
 

@@ -1,7 +1,8 @@
 """A store of chips: Zarr v3 with shards, in a folder or a bucket.
 
 `create` writes metadata and index, `fill` the chips, task by task; `Store` reads them
-and `StoreSource` feeds training. xarray and zarr-python open the same group:
+and `StoreSource` feeds training. xarray and zarr-python open the same group, and for
+GDAL `export` writes GeoTIFFs:
 
 * `image [N, H, W, C]`, `target [N, H, W]` class ids with 255 for what does not count,
   or `[N, H, W, K]` where classes may overlap; `valid` as `image` where that is of
@@ -14,9 +15,10 @@ and `StoreSource` feeds training. xarray and zarr-python open the same group:
 """
 
 from minenet.data.store.create import create
+from minenet.data.store.export import export
 from minenet.data.store.layout import Layout
 from minenet.data.store.read import Store
 from minenet.data.store.source import StoreSource
 from minenet.data.store.write import ShardWriter, fill
 
-__all__ = ["Layout", "ShardWriter", "Store", "StoreSource", "create", "fill"]
+__all__ = ["Layout", "ShardWriter", "Store", "StoreSource", "create", "export", "fill"]

@@ -12,8 +12,8 @@ import pandas as pd
 
 from minenet import files
 from minenet.data import prepared as prepared_
-from minenet.data import splits
 from minenet.data.prepared import Prepared
+from minenet.data.split import splits
 from minenet.data.store import location, tables, tiles
 from minenet.data.store.layout import DTYPES, Codec, Layout
 from minenet.data.store.read import Store

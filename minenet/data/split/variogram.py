@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from minenet.data.footprints import APART
+from minenet.data.split.footprints import APART
 
 ORIGINS, MOST_PAIRS = 400, 20_000_000
 CANDIDATES, FLAT = 100, 0.1

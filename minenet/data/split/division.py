@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from minenet.data import footprints, splits
 from minenet.data.scenes import Scene
+from minenet.data.split import footprints, splits
 from minenet.geo.grids import Grid
 from minenet.geo.raster import RasterInfo
 from minenet.types import InputError

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from minenet import files
-from minenet.data import clusters, sites
+from minenet.data.tiles import clusters, sites
 from minenet.geo import aoi, vector, world
 from minenet.types import InputError
 

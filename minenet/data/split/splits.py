@@ -14,7 +14,7 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from minenet.data import distances
+from minenet.data.split import distances
 from minenet.types import InputError
 
 NAMES = ("train", "validation", "test")

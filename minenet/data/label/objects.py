@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, sparse
 
-from minenet.data import targets
 from minenet.data.chips import read_labels
+from minenet.data.label import targets
 from minenet.data.scenes import Scene
 from minenet.geo import windows
 

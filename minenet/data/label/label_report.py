@@ -15,8 +15,9 @@ import numpy as np
 import pyproj
 import shapely
 
-from minenet.data import chips, outlines, targets
-from minenet.data.classes import Rule
+from minenet.data import chips
+from minenet.data.label import outlines, targets
+from minenet.data.label.classes import Rule
 from minenet.data.scenes import Scene
 from minenet.geo import raster, repair, windows
 from minenet.geo.grids import Grid

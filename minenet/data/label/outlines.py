@@ -12,7 +12,7 @@ import shapely
 from affine import Affine
 from scipy import ndimage
 
-from minenet.data.classes import Rule
+from minenet.data.label.classes import Rule
 from minenet.geo import outlines, raster, vector
 from minenet.geo.grids import Grid
 from minenet.geo.windows import Window

@@ -17,9 +17,9 @@ from pathlib import Path
 import geopandas
 import numpy as np
 
-from minenet.data import targets
-from minenet.data.classes import Rule
-from minenet.data.outlines import Read, from_polygons
+from minenet.data.label import targets
+from minenet.data.label.classes import Rule
+from minenet.data.label.outlines import Read, from_polygons
 from minenet.data.scenes import Scene
 from minenet.geo import align, raster, windows
 from minenet.geo.grids import Grid

@@ -11,7 +11,7 @@ import numpy as np
 import pyproj
 import shapely
 
-from minenet.data.footprints import APART, CONFORMAL
+from minenet.data.split.footprints import APART, CONFORMAL
 
 
 def nearest(shapes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

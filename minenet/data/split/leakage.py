@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from minenet.data import distances, footprints, splits, variogram
+from minenet.data.split import distances, footprints, splits, variogram
 from minenet.geo.raster import RasterInfo
 
 TOLERATED = 0.1

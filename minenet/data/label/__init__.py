@@ -1,0 +1,1 @@
+"""From masks and outlines to what is known of each pixel of a scene."""

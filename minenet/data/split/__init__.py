@@ -1,0 +1,1 @@
+"""Which windows train, which choose, which judge; and what leaks between them."""

@@ -1,0 +1,1 @@
+"""Ground cut into clusters, boxes and tiles that imagery is fetched for."""
