@@ -17,6 +17,9 @@ DECIDES = (
 )
 """What a training run cannot change half-way: `resume` would not be the same run."""
 
+PREPARED = ("seed", "data", "sampling")
+"""What `prepare` settles: the others may change until training begins."""
+
 OPEN = ("model", "loss")
 """Sections whose keys depend on the name chosen: their builders check them."""
 
@@ -131,8 +134,11 @@ def claim(workdir: Path, settings: Mapping[str, Any]) -> list[str]:
     changed = []
     if path.exists():
         changed = differences(files.as_json(read(workdir)), settings)
+        # Before anything is trained only the data are settled.
+        begun = any((workdir / made).exists() for made in ("checkpoints", "model"))
+        decides = DECIDES if begun else PREPARED
         barred = [
-            line for line in changed if line.split(".")[0].split(":")[0] in DECIDES
+            line for line in changed if line.split(".")[0].split(":")[0] in decides
         ]
         if barred:
             raise InputError(

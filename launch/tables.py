@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from minenet.data import chips
 from minenet.data.label import label_report
 from minenet.data.prepared import Prepared
 from minenet.files import read_json as json_
@@ -18,7 +19,10 @@ def splits(prepared: Prepared) -> None:
         positive = f"{(counted - rows['share_0'].sum()) / counted:.1%}"
         print(f"{name:12}{rows['scene'].nunique():8}{len(rows):9}{positive:>10}")
     if prepared.dropped:
-        print(f"{prepared.dropped} windows lie across blocks of two splits: left out")
+        print(
+            f"{prepared.dropped} windows lie across blocks, or too near to another "
+            "split: left out; a split.block_m of several chips loses fewer"
+        )
 
 
 def warnings(prepared: Prepared) -> None:
@@ -32,6 +36,12 @@ def warnings(prepared: Prepared) -> None:
             f"{left} left out because they cannot be read; {prepared.quarantine.path} "
             "says which and why"
         )
+    for split, rows in prepared.index.groupby("split", sort=False):
+        if not chips.positive(rows).any():
+            lines.append(
+                f"no window of {split} holds a class, so nothing can be chosen or "
+                "scored there; use another split"
+            )
     for line in lines:
         print(f"! {line}")
 

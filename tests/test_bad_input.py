@@ -6,14 +6,18 @@ without a class in `test_labels`, ids given twice and pictures that are not ther
 """
 
 import resource
+import shutil
 import struct
 import zlib
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 from rasterio.io import MemoryFile
 
+from minenet.data import prepare
 from minenet.data.formats import (
     LabelledImage,
     coco,
@@ -220,3 +224,57 @@ def test_a_picture_without_its_mask_is_left_out(tmp_path):
 def test_a_file_that_is_not_there(tmp_path, read, match):
     with pytest.raises(UnreadableError, match=match):
         read(tmp_path)
+
+
+def test_a_header_that_lies_is_found_out_before_labels_of_its_size(tmp_path):
+    data = tiles.folder(tmp_path, count=3)
+    path = tmp_path / "img/img_1.tif"
+    claimed = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", claimed, 4)
+    for i in range(struct.unpack_from("<H", claimed, first)[0]):
+        at = first + 2 + 12 * i
+        (tag,) = struct.unpack_from("<H", claimed, at)
+        if tag in (256, 257):  # width, height
+            struct.pack_into("<HHII", claimed, at, tag, 4, 1, 20_000)
+    path.write_bytes(claimed)
+    outlines = geopandas.GeoDataFrame(
+        geometry=[shapely.box(500_000, 7_999_400, 530_000, 8_000_000)], crs=tiles.UTM
+    )
+    outlines.to_file(tmp_path / "mines.gpkg")
+    with pytest.raises(InputError, match=r"img_1\.tif"):
+        prepare.prepare(
+            tmp_path / "out",
+            images=data["images"],
+            polygons=tmp_path / "mines.gpkg",
+            chip_size=32,
+            strict=True,
+        )
+    written = [p.stat().st_size for p in (tmp_path / "out").rglob("*.tif*")]
+    assert sum(written) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ("empty", r"mines\.gpkg: no features; give a file with polygons"),
+        ("twins", r"img_1\.tiff and .*img_1\.tif: one name for two files"),
+        ("group", r"t\.csv: river of scene 'img_1' is empty; give it a group"),
+        ("classes", r"'\(mine,pond\)' would be one name with brackets"),
+    ],
+)
+def test_what_users_do(tmp_path, change, match):
+    data = tiles.folder(tmp_path, count=3)
+    if change == "empty":
+        path = tmp_path / "mines.gpkg"
+        geopandas.GeoDataFrame(geometry=[], crs=tiles.UTM).to_file(path)
+        data = {"images": data["images"], "polygons": path}
+    elif change == "twins":
+        shutil.copy(tmp_path / "img/img_1.tif", tmp_path / "img/img_1.tiff")
+    elif change == "group":
+        (tmp_path / "t.csv").write_text("name,river\nimg_0,a\nimg_1,\nimg_2,b\n")
+        data |= {"table": tmp_path / "t.csv", "group_column": "river"}
+        data["split"] = {"by": "group"}
+    else:
+        data["classes"] = ["(mine,pond)"]
+    with pytest.raises(InputError, match=match):
+        prepare.prepare(tmp_path / "out", **data, chip_size=32)

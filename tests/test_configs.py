@@ -100,6 +100,8 @@ def test_an_argument_that_a_configuration_lacks_is_named(name):
 
 ENCODER = {"encoder": "resnet18", "encoder_width": 4, "decoder_widths": (4,) * 5}
 FUSION = [("vv", "vh"), PLANET]
+UNITS = {PLANET: 4000, 16: 2047}
+"""What makes numbers from 0 to 1 those that a configuration normalises."""
 # Configuration with its argument, the bands of each folder, and what makes it small.
 WHOLE = [
     ("asm_fusion:late", FUSION, ENCODER),
@@ -127,7 +129,7 @@ def run(folder, name, folders, small, workdir, **further):
         for k, bands in enumerate(folders):
             count = bands if isinstance(bands, int) else len(bands)
             image = np.random.default_rng([i, k]).normal(0.5, 0.2, (128, 128, count))
-            image *= 4000 if bands == PLANET else 1  # the units of its normalisation
+            image *= UNITS.get(bands, 1)
             names = None if isinstance(bands, int) else bands
             path = folder / f"{k}/site_{i}.tif"
             tiles.save(path, image.astype(np.float32), names=names, **place)

@@ -21,7 +21,7 @@ PANELS = 24
 OUTLINED = 2500
 """Windows of a scene that are outlined one by one; more would hide it."""
 
-TINT = 0.27
+TINT = 0.18
 """Opacity of a split's colour over a picture."""
 
 MAP = 5.5

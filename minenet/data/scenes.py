@@ -155,6 +155,7 @@ def discover(
         InputError: most files are without partner; nothing is left.
     """
     excluded = {str(name) for name in exclude}
+    _refuse_twins([*images, *filter(None, [masks])], excluded)
     named = zip(pairing.names(images[0]), images[0], strict=True)
     found = {name: {0: path} for name, path in named}
     masks_at = len(images)
@@ -211,7 +212,12 @@ def join_table(
             )
         row, found = frame.iloc[at[0]], {}
         if group:
-            found["group"] = row[group]
+            found["group"] = row[group].strip()
+            if not found["group"]:
+                raise InputError(
+                    f"{table}: {group} of scene {scene.name!r} is empty; give it a "
+                    "group, of its own if it belongs to none"
+                )
         if split:
             found["split"] = _split_of(row[split])
             if found["split"] is None:
@@ -232,6 +238,20 @@ def _is_raster(path: Path) -> bool:
 def _is_excluded(file: str, excluded: set[str]) -> bool:
     stem = Path(file).stem
     return bool({file, stem, pairing.number(stem)} & excluded)
+
+
+def _refuse_twins(stacks: Sequence[Sequence[str]], excluded: set[str]) -> None:
+    """Raises where partners by name cannot be found: two files of one name."""
+    for paths in stacks if len(stacks) > 1 else ():
+        seen: dict[Path, str] = {}
+        for path in paths:
+            other = seen.setdefault(Path(path).with_suffix(""), path)
+            both = (path, other)
+            if other != path and not any(_is_excluded(p, excluded) for p in both):
+                raise InputError(
+                    f"{path} and {other}: one name for two files, so which belongs to "
+                    "the others cannot be told; remove one, or rename it"
+                )
 
 
 def _join(

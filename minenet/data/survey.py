@@ -19,8 +19,9 @@ from minenet.data.label.classes import Rule
 from minenet.data.parts import Keep
 from minenet.data.quarantine import Quarantine
 from minenet.data.scenes import Paths, Scene
-from minenet.geo import vector
+from minenet.geo import raster, vector
 from minenet.geo.bands import Stack
+from minenet.geo.windows import Window
 from minenet.types import InputError, Task
 
 
@@ -150,6 +151,7 @@ class Survey:
         return self.quarantine.guard(self._of, scene, scene=scene.name)
 
     def _of(self, scene: Scene) -> Surveyed:
+        _probe(scene)
         polygons, rule, area = self.drawn.read(self.rule)
         ids = classes.count(self.task, self.classes)
         made = labels.make(
@@ -162,6 +164,17 @@ class Survey:
             )
         names = classes.names(self.task, self.classes)
         return Surveyed(made, index, label_report.pixels([made], names))
+
+
+def _probe(scene: Scene) -> None:
+    """Reads the corners of images: a header may claim what the file does not hold.
+
+    Labels as large as it claims would be written before its pixels are looked at.
+    """
+    for path in filter(None, scene.images):
+        info = raster.info(path)
+        for row, col in ((0, 0), (info.height - 1, info.width - 1)):
+            raster.read(path, Window(row, col, 1, 1))
 
 
 def kept(survey: Survey, folder: Path) -> Keep[Scene, Surveyed]:

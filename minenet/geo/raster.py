@@ -27,7 +27,10 @@ from minenet.types import InputError, UnreadableError
 
 __all__ = ["RasterInfo", "create", "info", "match", "read", "read_float"]
 
-CHOOSE = "choose their grid by config.data.grid, or bring both to one (gdalwarp)"
+CHOOSE = (
+    "choose their grid by config.data.grid, bring both to one (gdalwarp), or leave the "
+    "scene out by config.data.exclude"
+)
 
 StrPath = str | os.PathLike[str]
 Bands = Sequence[str | int]

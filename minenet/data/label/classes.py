@@ -120,6 +120,12 @@ def rule(
 def _ids(task, classes, values, *, bands: bool) -> dict[object, int]:
     if task not in get_args(Task):
         raise InputError(f"task: {task!r}, expected one of {', '.join(get_args(Task))}")
+    for name in classes:
+        if name.startswith(("(", "[")):
+            raise InputError(
+                f"classes: {name!r} would be one name with brackets; several are "
+                "written \"('pit', 'pond')\", with both kinds of quotes"
+            )
     if task == "binary" and len(classes) != 1:
         raise InputError(f"classes: a binary task has one, got {', '.join(classes)}")
     if task == "exclusive" and len(classes) < 2:

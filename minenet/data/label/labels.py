@@ -80,6 +80,8 @@ def check_any(
             "and values"
         )
     source = polygons.attrs.get("source", "polygons")
+    if polygons.empty:
+        raise InputError(f"{source}: no features; give a file with polygons")
     grid, path = scenes[0].grid, next(filter(None, scenes[0].images))
     raise InputError(
         f"{source}: its {len(polygons)} polygons ({_span(polygons.total_bounds)}, "

@@ -142,8 +142,8 @@ def _warnings(pairs, labels, block_m) -> list[str]:
         )
     if labels["lags_m"] and far is None:
         said.append(
-            f"labels differ more and more up to {labels['lags_m'][-1]:.0f} m, so no "
-            "split of this ground is independent; hold out whole scenes or places"
+            f"labels differ more and more up to {labels['lags_m'][-1]:.0f} m, as far "
+            "as windows lie apart: no distance between splits makes them independent"
         )
     return said
 
