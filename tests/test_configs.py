@@ -216,5 +216,12 @@ def test_a_begun_run_keeps_what_it_was_begun_with(tmp_path, section, key, value)
     longer = found | {"train": found["train"] | {"steps": 9}}
     assert settings.claim(tmp_path, longer) == ["train.steps: 2000 → 9"]
     other = found | {section: found[section] | {key: value}}
+    prepared = found | {"data": found["data"] | {"chip_size": 9}}
+    with pytest.raises(InputError, match=r"other settings \(data.chip_size: 256 → 9\)"):
+        settings.claim(tmp_path, prepared)
+    told = settings.claim(tmp_path, other)  # nothing is trained yet
+    assert any(line.startswith(f"{section}.{key}: ") for line in told)
+    settings.claim(tmp_path, found)
+    (tmp_path / "checkpoints").mkdir()
     with pytest.raises(InputError, match=rf"other settings \(.*{section}.{key}: .* → "):
         settings.claim(tmp_path, other)
