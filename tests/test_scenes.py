@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minenet.data import pairing, scenes
+from minenet.data import pairing, scene_table, scenes
 from minenet.types import InputError
 
 
@@ -137,7 +137,7 @@ def made(*names):
 
 def join(tmp_path, text, *names, **columns):
     (tmp_path / "table.csv").write_text(text)
-    return scenes.join_table(made(*names), tmp_path / "table.csv", **columns)
+    return scene_table.join(made(*names), tmp_path / "table.csv", **columns)
 
 
 def test_a_table_tells_groups_and_splits(tmp_path):
@@ -175,7 +175,7 @@ def test_a_table_with_two_rows_for_a_scene_is_told(tmp_path):
 
 def test_a_missing_table_is_told(tmp_path):
     with pytest.raises(InputError, match="not a CSV table"):
-        scenes.join_table(made("a"), tmp_path / "gone.csv")
+        scene_table.join(made("a"), tmp_path / "gone.csv")
 
 
 def test_real_tiles_pair_by_number(real_data):
@@ -184,7 +184,7 @@ def test_real_tiles_pair_by_number(real_data):
     numbers = [pairing.number(scene.name) for scene in found]
     assert len(found) == 81 and "23" not in numbers
     assert numbers == [pairing.number(scene.label[:-4]) for scene in found]
-    groups = scenes.join_table(found, root / "index.csv", key="i", group="group")
+    groups = scene_table.join(found, root / "index.csv", key="i", group="group")
     assert len(np.unique([scene.group for scene in groups])) > 20
 
 

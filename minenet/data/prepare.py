@@ -17,7 +17,16 @@ from typing import Any
 import pandas as pd
 
 from minenet import files
-from minenet.data import chips, imagery, parts, prepared, statistics, survey, tasks
+from minenet.data import (
+    chips,
+    imagery,
+    parts,
+    prepared,
+    scene_table,
+    statistics,
+    survey,
+    tasks,
+)
 from minenet.data import sampling as sampling_
 from minenet.data import scenes as scenes_
 from minenet.data.label import classes as classes_
@@ -152,7 +161,7 @@ def prepare(
         lonely=None if strict else alone.__setitem__,
     )
     if table is not None:
-        found = scenes_.join_table(
+        found = scene_table.join(
             found,
             table,
             key=table_key,
