@@ -103,6 +103,7 @@ def test_all_maps_of_a_network_are_summed_by_their_factors(name):
         assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.slow
 def test_heads_learn_beside_the_classes(tmp_path):
     made = heads.build({"boundary": 1.0, "distance": 1.0}, num_classes=1)
     options = {"heads": (("boundary", 1), ("distance", 1)), "deep_supervision": 1}
